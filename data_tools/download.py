@@ -1,0 +1,83 @@
+"""Download a file once: resumable, checked by hash, kept in a cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import requests
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from urllib3.util import Retry
+
+from data_tools.images import DataError
+
+CACHE_VARIABLE = "TFGAN_SUITE_CACHE"
+_CHUNK = 1 << 18
+
+
+def cache_folder() -> Path:
+    """`$TFGAN_SUITE_CACHE`, or `~/.cache/tfgan_suite`."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfgan_suite").expanduser()
+
+
+def download(url: str, sha256: str, *, folder: Path | None = None) -> Path:
+    """The local copy of `url`, downloaded if it is not there yet.
+
+    Args:
+        url: where it is; its last part names the file.
+        sha256: expected digest, hexadecimal.
+        folder: where to keep it; the cache folder if None.
+
+    Raises:
+        DataError: without a network, for a server's refusal, a full disk, or another digest than expected.
+    """
+    folder = folder or cache_folder()
+    target = folder / url.rsplit("/", 1)[1]
+    if target.exists():
+        return target
+    part = target.with_name(target.name + ".part")
+    by_hand = f"Download it by hand and pass its place as --data-dir, or put it at {target}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _fetch(url, part)
+    except requests.RequestException as error:
+        reason = type(error).__name__
+        raise DataError(f"{url} cannot be downloaded ({reason}).\n{by_hand}") from None
+    except OSError as error:
+        raise DataError(f"{target} cannot be written ({error.strerror}): set {CACHE_VARIABLE}") from None
+    digest = file_sha256(part)
+    if digest != sha256:
+        part.unlink()
+        raise DataError(f"{url} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n{by_hand}")
+    os.replace(part, target)
+    return target
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(url: str, part: Path) -> None:
+    """Append to `part` what it still lacks; starts over if the server cannot continue."""
+    session = requests.Session()
+    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with session.get(url, headers=headers, stream=True, timeout=30) as response:
+        if response.status_code == 416:  # the part is already whole, or too long; the hash decides
+            return
+        response.raise_for_status()
+        if response.status_code != 206:
+            have = 0
+        total = have + int(response.headers.get("Content-Length", 0))
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with open(part, "ab" if have else "wb") as file, Progress(*columns, TimeRemainingColumn()) as progress:
+            task = progress.add_task(part.stem, total=total or None, completed=have)
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                progress.advance(task, len(chunk))

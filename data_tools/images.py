@@ -1,0 +1,102 @@
+"""What every dataset ends as: one uint8 array of images, its labels, and the names of its classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 64_000_000  # larger files are refused before they are decoded
+
+
+class DataError(Exception):
+    """Data that cannot be used; the message says what came, what was expected and how to mend it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """One split of one dataset.
+
+    Attributes:
+        images: uint8 [N, H, W, C], values 0 to 255.
+        labels: int32 [N], indices into `class_names`.
+        class_names: one name per class, in label order.
+
+    Raises:
+        ValueError: for another type, shape, or a label without a name.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 [N, H, W, C]. Received: dtype={self.images.dtype}, shape={self.images.shape}"
+            )
+        if self.labels.shape != (len(self.images),):
+            raise ValueError(
+                f"labels must hold one integer per image, shape ({len(self.images)},). "
+                f"Received: shape={self.labels.shape}"
+            )
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise ValueError(
+                f"labels must be in 0..{len(self.class_names) - 1}. "
+                f"Received: {self.labels.min()}..{self.labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels, labels and class names: the same data gives the same digest wherever it was read from."""
+        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels, dtype=np.int32).data)
+        return digest.hexdigest()
+
+
+def read_image(path: Path, image_size: int) -> np.ndarray:
+    """Read a picture as RGB, uint8 [image_size, image_size, 3]; the file may be hostile.
+
+    EXIF orientation is applied, transparency is laid on black, the centre square is cut out and resized with
+    antialiasing (Pillow's bicubic).
+
+    Raises:
+        DataError: for a file that is damaged, truncated, no picture, or larger than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise DataError(
+                        f"{path} has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}: "
+                        f"make it smaller or remove it"
+                    )
+                picture = ImageOps.exif_transpose(picture)
+                if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
+                    picture = picture.convert("RGBA")
+                    picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+                picture = picture.convert("RGB")
+                if picture.size != (image_size, image_size):
+                    picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BICUBIC)
+                return np.asarray(picture, dtype=np.uint8)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
+        raise DataError(f"{path} cannot be read as an image: mend or remove it ({error})") from None
+
+
+def resize(images: np.ndarray, image_size: int) -> np.ndarray:
+    """uint8 [N, H, W, 3] resized to squares with Pillow's antialiased bicubic; the same array if nothing is to do."""
+    if images.shape[1:3] == (image_size, image_size):
+        return images
+    return np.stack(
+        [ImageOps.fit(Image.fromarray(one), (image_size, image_size), Image.Resampling.BICUBIC) for one in images]
+    )
