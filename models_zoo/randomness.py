@@ -1,0 +1,54 @@
+"""All randomness of training and sampling: pure functions of a seed and a step, so that any run can be resumed."""
+
+import tensorflow as tf
+
+# One literal per use. A counter would be shared by replicas that trace at the same time.
+DISCRIMINATOR_LATENTS = 1
+GENERATOR_LATENTS = 2
+FLIPS = 3
+SAMPLE_LABELS = 4
+
+
+def key(seed, step, use, index=0):
+    """A key for `tf.random.stateless_*`, int32 [2], different for every seed, step, use, index and replica.
+
+    Args:
+        seed: the run's seed, a Python integer or scalar tensor.
+        step: the step, scalar integer tensor.
+        use: one of the literals of this module.
+        index: which of several draws for one use within the step (the discriminator update, say).
+    """
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    result = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
+    for data in (use, index, replica):
+        result = tf.random.experimental.stateless_fold_in(result, tf.cast(data, tf.int32), alg="philox")
+    return result
+
+
+def normal(shape, key_):
+    """Standard normal float32 of `shape`, the same on every device."""
+    return tf.random.stateless_normal(shape, key_, alg="philox")
+
+
+def latents_of(num_images, seed, latent_dim):
+    """Latents float32 [num_images, latent_dim]; row i is a function of (seed, i) alone.
+
+    So the first four of nine images are the same as four images of that seed.
+    """
+    seed = tf.cast(seed, tf.int32)
+    return tf.map_fn(
+        lambda i: tf.random.stateless_normal([latent_dim], tf.stack([seed, i]), alg="philox"),
+        tf.range(num_images),
+        fn_output_signature=tf.TensorSpec([latent_dim], tf.float32),
+    )
+
+
+def labels_of(num_images, seed, num_classes):
+    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone, independent of the latents."""
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), SAMPLE_LABELS, alg="philox")
+    return tf.map_fn(
+        lambda i: tf.random.stateless_uniform(
+            [], tf.random.experimental.stateless_fold_in(seed, i, alg="philox"), 0, num_classes, tf.int32, alg="philox"
+        ),
+        tf.range(num_images),
+    )

@@ -1,0 +1,226 @@
+"""One step of every variant, the average, the state, and training by plain Keras."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models_zoo import VARIANTS, load_variant, randomness
+from models_zoo.gan import GAN
+
+BATCH = 4
+
+
+def build(name="dcgan", size=32, compiled=True, **arguments):
+    keras.utils.set_random_seed(0)
+    variant = load_variant(name)
+    gan = variant(*variant.networks(size, 3, 8, 0.1), name=name, **arguments)
+    if compiled:
+        gan.compile(keras.optimizers.Adam(1e-3, name="g"), keras.optimizers.Adam(1e-3, name="d"))
+    return gan
+
+
+def real_images(size=32, count=BATCH):
+    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (count, size, size, 3)), tf.float32)
+
+
+def snapshot(network):
+    return [variable.numpy().copy() for variable in network.variables]
+
+
+def same(before, after):
+    return [np.array_equal(one, other) for one, other in zip(before, after, strict=True)]
+
+
+@pytest.mark.parametrize("size", [32, 108])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_step_moves_exactly_what_it_should(name, size):
+    gan = build(name, size)
+    generator, discriminator = snapshot(gan.generator), snapshot(gan.discriminator)
+    average = snapshot(gan.ema_generator)
+
+    logs = gan.discriminator_step(real_images(size))
+    assert all(same(generator, snapshot(gan.generator)))
+    assert all(same(average, snapshot(gan.ema_generator)))
+    pairs = zip(gan.discriminator.variables, same(discriminator, snapshot(gan.discriminator)), strict=True)
+    still = [variable.path for variable, is_same in pairs if is_same and variable.trainable]
+    # inside the margin the hinge loss pulls the last bias up and down by the same amount
+    assert still == (["sn_logits/logits/bias"] if name == "sngan" else [])
+    assert all(np.isfinite(float(value)) for value in logs.values())
+
+    discriminator = snapshot(gan.discriminator)
+    logs = gan.generator_step(BATCH)
+    assert all(same(discriminator, snapshot(gan.discriminator)))
+    assert not any(same(generator, snapshot(gan.generator)))
+    assert not any(same(average, snapshot(gan.ema_generator)))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_trains_under_plain_keras(name):
+    gan = build(name)
+    weights = snapshot(gan.generator)
+    dataset = tf.data.Dataset.from_tensor_slices(real_images(count=12)).batch(BATCH)
+    history = gan.fit(dataset, epochs=2, verbose=0).history
+    assert set(history) == set(gan.logged) and np.isfinite(list(history.values())).all()
+    assert int(gan.step.numpy()) == 6
+    assert not any(same(weights, snapshot(gan.generator)))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_state_is_complete_and_uniquely_named(name):
+    gan = build(name)
+    everything = [*gan.variables, *gan.generator_optimizer.variables, *gan.discriminator_optimizer.variables]
+    assert {id(v) for v in gan.state().values()} == {id(v) for v in everything}
+    other = build(name)
+    assert list(other.state()) == list(gan.state()), "names must not depend on what else the process built"
+    for part in ("generator/", "discriminator/", "ema_generator/", "generator_optimizer/", "training/step"):
+        assert any(key.startswith(part) for key in gan.state())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variable_of_the_state_matters(name):
+    """Steps from a copied state equal steps of the original to the bit; nothing lives outside the state."""
+    first, second = build(name), build(name)
+    for _ in range(2):
+        first.train_step(real_images())
+    for key, variable in first.state().items():
+        second.state()[key].assign(variable.numpy())
+    for gan in (first, second):
+        gan.train_step(real_images())
+    for key, variable in first.state().items():
+        np.testing.assert_array_equal(variable.numpy(), second.state()[key].numpy(), err_msg=key)
+
+
+def test_average_follows_its_formula():
+    gan = build(ema_decay=0.9)
+    weight = gan.generator.trainable_variables[0]
+    expected = weight.numpy().astype(np.float64)
+    for t in range(25):
+        gan.train_step(real_images())
+        decay = min(0.9, (1 + t) / (10 + t))
+        expected = decay * expected + (1 - decay) * weight.numpy()
+    np.testing.assert_allclose(gan.ema_generator.weights[0].numpy(), expected, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(expected, weight.numpy(), rtol=1e-3)
+
+
+def test_average_copies_the_statistics_of_batch_normalization():
+    gan = build()
+    gan.train_step(real_images())
+    for layer in ("norm_0", "norm_1"):
+        ours, theirs = gan.ema_generator.get_layer(layer), gan.generator.get_layer(layer)
+        np.testing.assert_array_equal(ours.moving_mean.numpy(), theirs.moving_mean.numpy())
+        np.testing.assert_array_equal(ours.moving_variance.numpy(), theirs.moving_variance.numpy())
+        assert not np.array_equal(ours.moving_mean.numpy(), np.zeros_like(ours.moving_mean.numpy()))
+
+
+def test_ema_decay_zero_keeps_the_newest_weights():
+    gan = build(ema_decay=0.0)
+    gan.train_step(real_images())
+    assert all(same(snapshot(gan.generator), snapshot(gan.ema_generator)))
+
+
+def test_one_discriminator_step_is_the_algorithm_done_by_hand():
+    """Gradient of the loss at the images and latents of the step, through one optimizer update, in plain TensorFlow."""
+    gan = build("sngan")
+    by_hand = build("sngan")
+    sgd = [keras.optimizers.SGD(0.5, name=name) for name in "gd"]
+    gan.compile(*sgd)
+    gan.discriminator_step(real_images())
+
+    for layer in by_hand.discriminator.layers:
+        if hasattr(layer, "update"):
+            layer.update()
+    key = randomness.key(0, 0, randomness.DISCRIMINATOR_LATENTS, 0)
+    fake = by_hand.generator(randomness.normal([BATCH, 8], key), training=True)
+    with tf.GradientTape() as tape:
+        real_term = tf.reduce_mean(tf.nn.relu(1 - by_hand.discriminator(real_images(), training=True)))
+        fake_term = tf.reduce_mean(tf.nn.relu(1 + by_hand.discriminator(fake, training=True)))
+        loss = real_term + fake_term
+    variables = [v.value for v in by_hand.discriminator.trainable_variables]
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        variable.assign_sub(0.5 * gradient)
+    for ours, theirs in zip(gan.discriminator.variables, by_hand.discriminator.variables, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6, err_msg=ours.path)
+
+
+def test_one_generator_step_is_the_algorithm_done_by_hand():
+    gan, by_hand = build("dcgan"), build("dcgan")
+    gan.compile(*[keras.optimizers.SGD(0.5, name=name) for name in "gd"])
+    gan.generator_step(BATCH)
+    latents = randomness.normal([BATCH, 8], randomness.key(0, 0, randomness.GENERATOR_LATENTS))
+    with tf.GradientTape() as tape:
+        logits = by_hand.discriminator(by_hand.generator(latents, training=True), training=True)
+        loss = tf.reduce_mean(-tf.math.log_sigmoid(logits))
+    variables = [v.value for v in by_hand.generator.trainable_variables]
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        variable.assign_sub(0.5 * gradient)
+    for ours, theirs in zip(gan.generator.variables, by_hand.generator.variables, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6, err_msg=ours.path)
+
+
+def test_discriminator_steps_split_the_batch():
+    gan, one = build(discriminator_steps=3), build()
+    images = real_images(count=3 * BATCH)
+    seen = []
+    original = gan.discriminator_step
+    gan.discriminator_step = lambda real, index: seen.append(real.numpy()) or original(real, index)
+    gan.train_step(images)
+    np.testing.assert_array_equal(np.concatenate(seen), images.numpy())
+    one.train_step(images[:BATCH])
+    assert not all(same(snapshot(gan.discriminator), snapshot(one.discriminator)))
+    assert int(gan.discriminator_optimizer.iterations.numpy()) == 3
+    assert int(gan.generator_optimizer.iterations.numpy()) == 1
+
+
+@pytest.mark.parametrize("loss", load_variant("sngan").losses)
+def test_the_loss_option_changes_the_step(loss):
+    logs = build("sngan", loss=loss).train_step(real_images())
+    others = [build("sngan", loss=other).train_step(real_images()) for other in load_variant("sngan").losses if other != loss]
+    assert all(float(other["g_loss"]) != float(logs["g_loss"]) for other in others)
+
+
+def test_noise_differs_by_seed_step_use_and_index():
+    keys = [
+        tuple(randomness.key(seed, step, use, index).numpy())
+        for seed in (0, 1) for step in (0, 1) for use in (1, 2) for index in (0, 1)
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+    assert tuple(randomness.key(0, 0, 1).numpy()) == keys[0]
+
+
+def test_latents_of_a_seed_are_a_prefix_and_standard_normal():
+    four, nine = randomness.latents_of(4, 7, 5).numpy(), randomness.latents_of(9, 7, 5).numpy()
+    np.testing.assert_array_equal(four, nine[:4])
+    assert not np.array_equal(randomness.latents_of(4, 8, 5).numpy(), four)
+    many = randomness.latents_of(2000, 0, 10).numpy()
+    assert abs(many.mean()) < 0.03 and abs(many.std() - 1) < 0.03
+    assert len(np.unique(many)) > 0.999 * many.size
+
+
+def test_labels_of_a_seed_are_a_prefix_and_uniform():
+    np.testing.assert_array_equal(randomness.labels_of(5, 3, 10).numpy(), randomness.labels_of(9, 3, 10).numpy()[:5])
+    counts = np.bincount(randomness.labels_of(5000, 0, 10).numpy(), minlength=10)
+    assert counts.min() > 400 and len(counts) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "hinge"}, "loss must be one of non_saturating, minimax for DCGAN. Received: loss='hinge'"),
+        ({"discriminator_steps": 0}, "discriminator_steps must be at least 1. Received: discriminator_steps=0"),
+        ({"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\). Received: ema_decay=1.0"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(**arguments)
+
+
+def test_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match="variant must be one of dcgan.*Received: variant='gan'"):
+        load_variant("gan")
+
+
+def test_variants_are_gans():
+    assert all(issubclass(load_variant(name), GAN) for name in VARIANTS)

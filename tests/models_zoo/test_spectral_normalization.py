@@ -1,0 +1,179 @@
+"""The four properties of spectral normalization, its gradient, and the conformance of the layer."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from models_zoo import spectral_normalization
+from models_zoo.spectral_normalization import SpectralNormalization
+
+WRAPPED = {
+    "dense": (lambda: layers.Dense(7), (4, 5)),
+    "conv": (lambda: layers.Conv2D(6, 3, strides=2, padding="same"), (2, 8, 8, 3)),
+    "deconv": (lambda: layers.Conv2DTranspose(5, 4, strides=2, padding="same"), (2, 4, 4, 6)),
+    "embedding": (lambda: layers.Embedding(9, 4), (3,)),
+}
+# a matrix with one row per output channel, written out independently of the layer
+MATRIX = {
+    "dense": lambda kernel: kernel.T,
+    "conv": lambda kernel: kernel.transpose(3, 0, 1, 2).reshape(kernel.shape[3], -1),
+    "deconv": lambda kernel: kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1),
+    "embedding": lambda kernel: kernel.T,
+}
+
+
+def inputs_of(name):
+    shape = WRAPPED[name][1]
+    if name == "embedding":
+        return tf.constant([0, 3, 8])
+    return tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
+
+
+def built(name, **arguments):
+    keras.utils.set_random_seed(3)
+    layer = SpectralNormalization(WRAPPED[name][0](), **arguments)
+    layer(inputs_of(name))
+    return layer
+
+
+def kernel_of(layer):
+    return layer.layer.embeddings if isinstance(layer.layer, layers.Embedding) else layer.layer.kernel
+
+
+def true_sigma(name, layer):
+    return np.linalg.svd(MATRIX[name](kernel_of(layer).numpy().astype(np.float64)), compute_uv=False)[0]
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_sigma_is_the_largest_singular_value_after_the_warm_up(name):
+    layer = built(name)
+    assert float(layer.sigma()) == pytest.approx(true_sigma(name, layer), rel=2e-2)
+    for _ in range(200):
+        layer.update()
+    assert float(layer.sigma()) == pytest.approx(true_sigma(name, layer), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_output_is_that_of_the_normalized_kernel_and_the_kernel_stays(name):
+    layer = built(name)
+    kernel = kernel_of(layer).numpy().copy()
+    output = layer(inputs_of(name), training=False).numpy()
+    np.testing.assert_array_equal(kernel_of(layer).numpy(), kernel)
+    plain = WRAPPED[name][0]()
+    plain.build(inputs_of(name).shape)
+    plain.set_weights([kernel / float(layer.sigma()), *layer.layer.get_weights()[1:]])
+    np.testing.assert_allclose(output, plain(inputs_of(name)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_changing_the_kernel_is_noticed_by_updates_only(name):
+    layer = built(name)
+    old = layer.vector.numpy().copy()
+    rng = np.random.default_rng(1)
+    kernel_of(layer).assign(rng.normal(size=kernel_of(layer).shape))
+    layer(inputs_of(name), training=False)
+    np.testing.assert_array_equal(layer.vector.numpy(), old)
+    before = abs(float(layer.sigma()) / true_sigma(name, layer) - 1)
+    for _ in range(300):
+        layer(inputs_of(name), training=True)
+    assert abs(float(layer.sigma()) / true_sigma(name, layer) - 1) < 1e-5 < before
+
+
+def test_update_in_call_switches_the_update_in_training_calls():
+    for update_in_call in (True, False):
+        layer = built("conv", update_in_call=update_in_call)
+        old = layer.vector.numpy().copy()
+        layer(inputs_of("conv"), training=True)
+        assert np.array_equal(layer.vector.numpy(), old) != update_in_call
+
+
+def test_more_power_iterations_come_closer():
+    errors = []
+    for iterations in (1, 30):
+        layer = built("dense", power_iterations=iterations)
+        kernel_of(layer).assign(np.random.default_rng(5).normal(size=(5, 7)))
+        layer.update()
+        errors.append(abs(float(layer.sigma()) / true_sigma("dense", layer) - 1))
+    assert errors[1] < 1e-4 < errors[0]
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_gradient_is_miyatos_and_orthogonal_to_the_kernel(name):
+    """Miyato et al. (2018), eq. 12: dL/dW = (G - <G, W> / sigma * u v^T) / sigma with G = dL/dW_SN."""
+    layer = built(name)
+    for _ in range(300):
+        layer.update()
+    x = inputs_of(name)
+    target = tf.constant(np.random.default_rng(2).normal(size=layer(x).shape), tf.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) * target)
+    kernel = kernel_of(layer)
+    gradient = tf.convert_to_tensor(tape.gradient(loss, kernel.value)).numpy().astype(np.float64)
+    w = kernel.numpy().astype(np.float64)
+    assert abs((gradient * w).sum()) < 1e-4 * np.linalg.norm(gradient) * np.linalg.norm(w)
+
+    plain = WRAPPED[name][0]()
+    plain.build(x.shape)
+    plain.set_weights([w / true_sigma(name, layer), *layer.layer.get_weights()[1:]])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(plain(x) * target)
+    plain_kernel = plain.embeddings if name == "embedding" else plain.kernel
+    g = tf.convert_to_tensor(tape.gradient(loss, plain_kernel.value)).numpy().astype(np.float64)
+    sigma = true_sigma(name, layer)
+    u, _, vt = np.linalg.svd(MATRIX[name](w), full_matrices=False)
+    expected = (MATRIX[name](g) - (g * w).sum() / sigma**2 * sigma * np.outer(u[:, 0], vt[0])) / sigma
+    np.testing.assert_allclose(MATRIX[name](gradient), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_kernel_of_zeros_gives_no_nan_in_u():
+    layer = built("dense")
+    kernel_of(layer).assign(np.zeros((5, 7)))
+    layer.update()
+    assert np.isfinite(layer.vector.numpy()).all()
+
+
+def test_update_all_reaches_nested_models():
+    inner = keras.Sequential([keras.Input((5,)), SpectralNormalization(layers.Dense(4), update_in_call=False)])
+    outer = keras.Sequential([keras.Input((5,)), inner])
+    wrapped = inner.layers[0]
+    wrapped.layer.kernel.assign(np.random.default_rng(0).normal(size=(5, 4)))
+    old = wrapped.vector.numpy().copy()
+    spectral_normalization.update_all(outer)
+    assert not np.array_equal(wrapped.vector.numpy(), old)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_conformance(name, tmp_path):
+    """Serialises, has the same symbolic and eager shape, trains in a compiled step, under XLA and in bfloat16."""
+    x = inputs_of(name)
+    layer = built(name)
+    copy = SpectralNormalization.from_config(layer.get_config())
+    copy(x)
+    copy.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(copy(x).numpy(), layer(x).numpy())
+    assert copy.get_config() == layer.get_config()
+    symbolic = keras.Input(x.shape[1:], dtype=x.dtype.name)
+    model = keras.Model(symbolic, layer(symbolic))
+    assert model.output_shape[1:] == layer(x).shape[1:]
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(x).numpy(), model(x).numpy())
+    for jit_compile in (False, True):
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit_compile)
+        before = kernel_of(layer).numpy().copy()
+        model.fit(x, tf.ones_like(model(x)), batch_size=len(x), verbose=0)
+        assert not np.array_equal(kernel_of(layer).numpy(), before)
+    with_policy = SpectralNormalization(
+        type(layer.layer).from_config({**layer.layer.get_config(), "dtype": "mixed_bfloat16"}), dtype="mixed_bfloat16"
+    )
+    assert with_policy(x).dtype == tf.bfloat16
+    assert with_policy.vector.dtype == "float32"
+    assert with_policy.sigma().dtype == tf.float32
+
+
+def test_refuses_what_it_cannot_wrap():
+    with pytest.raises(ValueError, match="wraps Conv2D.*Received: layer=ReLU"):
+        SpectralNormalization(layers.ReLU())
+    with pytest.raises(ValueError, match="at least 1. Received: power_iterations=0"):
+        SpectralNormalization(layers.Dense(3), power_iterations=0)
