@@ -1,0 +1,54 @@
+"""From a configuration to a compiled model, the same for training, resuming and exporting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models_zoo import load_variant
+from tfgan_suite.config import Config
+from tfgan_suite.errors import UsageError
+
+CHANNELS = 3
+
+
+def build(settings: Config) -> Any:
+    """The compiled variant with freshly drawn weights, the same for the same configuration.
+
+    Raises:
+        UsageError: for a size, loss or width that the variant cannot have.
+    """
+    import keras
+
+    variant = load_variant(settings.variant)
+    keras.utils.set_random_seed(settings.seed)
+    policy = "float32" if settings.mixed_precision == "none" else f"mixed_{settings.mixed_precision}"
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        generator, discriminator = variant.networks(
+            settings.image_size, CHANNELS, settings.latent_dim, settings.width
+        )
+        gan = variant(
+            generator,
+            discriminator,
+            loss=settings.loss,
+            discriminator_steps=settings.discriminator_steps,
+            ema_decay=settings.ema_decay,
+            seed=settings.seed,
+            name=settings.variant,
+        )
+    except ValueError as error:
+        raise UsageError(f"--variant {settings.variant}: {error}") from None
+    finally:
+        keras.config.set_dtype_policy(before)
+
+    def adam(rate: float, name: str) -> Any:
+        # epsilon as in Kingma and Ba (2015); Keras' own default is 1e-7
+        return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, epsilon=1e-8, name=name)
+
+    gan.compile(
+        adam(settings.generator_learning_rate, "generator_adam"),
+        adam(settings.discriminator_learning_rate, "discriminator_adam"),
+        jit_compile=settings.jit_compile,
+    )
+    return gan

@@ -1,0 +1,155 @@
+"""The configuration of a run: one flat, typed, frozen record. Plain Python, so that `--help` needs no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from data_tools import DATASETS
+from models_zoo import VARIANTS
+from tfgan_suite.errors import UsageError
+
+Variant = Literal[tuple(VARIANTS)]  # type: ignore[valid-type]
+Dataset = Literal[tuple(DATASETS)]  # type: ignore[valid-type]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run computes and what it writes."""
+
+    variant: Variant = "sngan"
+    """The GAN to train."""
+    dataset: Dataset = "shapes"
+    """The training images."""
+    data_dir: str | None = None
+    """Where the dataset is: an official archive, its unpacked folder, or a folder of class folders."""
+    image_size: int = 32
+    """Pixels per side: a multiple of 4, from 16 on."""
+    width: float = 1.0
+    """Multiplies the channels of every hidden layer."""
+    latent_dim: int = 128
+    """Dimension of the generator's input."""
+    loss: str | None = None
+    """Adversarial loss; the variant's own if not given."""
+    steps: int | None = None
+    """Generator updates to train for."""
+    epochs: float | None = None
+    """Passes of the discriminator over the training images, instead of --steps."""
+    batch_size: int = 64
+    """Images per update."""
+    discriminator_steps: int = 1
+    """Discriminator updates per generator update."""
+    generator_learning_rate: float = 2e-4
+    """Adam's rate for the generator."""
+    discriminator_learning_rate: float = 2e-4
+    """Adam's rate for the discriminator."""
+    beta_1: float = 0.5
+    """Adam's decay of the first moment, both networks."""
+    beta_2: float = 0.999
+    """Adam's decay of the second moment, both networks."""
+    ema_decay: float = 0.999
+    """Decay of the average of the generator's weights that samples and exports use; 0 for none."""
+    flip: bool = False
+    """Mirror half of the real images at random."""
+    seed: int = 0
+    """Seed of everything random: weights, noise, data order, samples."""
+    mixed_precision: Literal["none", "bfloat16"] = "none"
+    """Compute in bfloat16; weights, losses and averages stay float32."""
+    jit_compile: bool = False
+    """Compile the step with XLA: other random numbers, slower on a CPU."""
+    log_every: int = 50
+    """Steps between lines of log.jsonl."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints kept."""
+    evaluate_every: int = 0
+    """Steps between scores with the classifier; 0: at the end only."""
+    classifier: str = "auto"
+    """Network that scores: 'shapes', a file made by tfgan_suite.classifier, or 'none'; 'auto' scores shapes only."""
+    num_images: int = 5000
+    """Generated images per score."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "image_size", "latent_dim", "batch_size", "discriminator_steps", "log_every", "sample_every",
+            "checkpoint_every", "keep_checkpoints", "num_images",
+        ):  # fmt: skip
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("width", "generator_learning_rate", "discriminator_learning_rate"):
+            _require(self, name, 0 < getattr(self, name) < float("inf"), "a positive number")
+        for name in ("beta_1", "beta_2", "ema_decay"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        for name in ("steps", "epochs"):
+            value = getattr(self, name)
+            _require(self, name, value is None or 0 < value < float("inf"), "positive")
+        if self.steps is not None and self.epochs is not None:
+            raise UsageError("--steps and --epochs say the same thing: give one of them")
+        _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
+        _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def _require(config: Config, name: str, holds: bool, rule: str) -> None:
+    if not holds:
+        raise UsageError(f"--{name.replace('_', '-')} must be {rule}. Received: {getattr(config, name)}")
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """One line per field that differs, `name: old -> new`."""
+    pairs = ((name, value, new.as_dict()[name]) for name, value in old.as_dict().items())
+    return [f"{name}: {before} -> {after}" for name, before, after in pairs if before != after]
+
+
+def read_json(path: Path, base: Config) -> Config:
+    """`base` with the fields that the JSON object in `path` gives; unknown names and wrong types are refused.
+
+    A run's `config.json` is accepted too: its `config` entry is read.
+
+    Raises:
+        UsageError: for an unreadable file, an unknown field or a value of the wrong type.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config needs a readable JSON file. Received: {path} ({error})") from None
+    if isinstance(values, dict) and isinstance(values.get("config"), dict):
+        values = values["config"]
+    if not isinstance(values, dict):
+        raise UsageError(f"--config needs a JSON object of fields. Received: {type(values).__name__} in {path}")
+    return replace(base, values, source=str(path))
+
+
+def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:
+    """`base` with `values`, each checked against the type of its field."""
+    fields = {field.name: field for field in dataclasses.fields(Config)}
+    for name, value in values.items():
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{source} has an unknown field {name!r}{hint}")
+        if not _fits(value, str(fields[name].type)):
+            raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {value!r}")
+    return dataclasses.replace(base, **values)
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a JSON value fits the annotation of a field (the few kinds that `Config` uses)."""
+    if annotation == "Variant":
+        return value in VARIANTS
+    if annotation == "Dataset":
+        return value in DATASETS
+    if annotation.startswith("Literal["):
+        return isinstance(value, str) and repr(value).replace("'", '"') in annotation
+    kinds = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
+    return any(
+        isinstance(value, kinds[kind]) and not (isinstance(value, bool) and kind != "bool")
+        for kind in annotation.split(" | ")
+    )

@@ -1,0 +1,226 @@
+"""Export the averaged generator of a run as a SavedModel that needs nothing but TensorFlow.
+
+    python -m tfgan_suite.export results/runs/0001-sngan-shapes-seed0 exported
+
+    import tensorflow as tf
+    generator = tf.saved_model.load("exported")
+    images = generator.signatures["sample"](num_images=tf.constant(16), seed=tf.constant(7))["uint8"]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from tfgan_suite import checkpoints, cli, files
+from tfgan_suite.config import Config
+from tfgan_suite.errors import SuiteError, UsageError
+from tfgan_suite.run_folder import RunFolder
+
+_CHECKED_IMAGES = 9
+
+
+def export(
+    generator: Any, folder: Path, *, settings: Config, class_names: tuple[str, ...], scores: list[dict[str, Any]]
+) -> Path:
+    """Write `generator` to `folder`, reload it, compare bit by bit, and only then put it in its place.
+
+    Signatures, each with the outputs `images` (float32 in [-1, 1]) and `uint8`, [N, S, S, C]:
+
+    - `serving_default(latents)`: latents float32 [N, latent_dim], standard normal in training; a conditional
+      generator takes `labels`, int32 [N], too.
+    - `sample(num_images, seed)`: int32 scalars; image i, its class included, is a function of (seed, i) alone.
+    - `sample_class(labels, seed)`, of a conditional generator: int32 [N] and scalar; image i has the class labels[i]
+      and the latents of image i of `sample`.
+
+    Assets: `metadata.json` (latent and image size, channels, classes), `config.json`, `scores.json`.
+
+    Args:
+        generator: Keras model from latents, or from [latents, labels], to images.
+        folder: where to put it; an earlier export there is replaced, anything else refused.
+        settings: configuration of the run.
+        class_names: names of the training data's classes.
+        scores: lines of `metrics.jsonl` for these weights.
+
+    Raises:
+        UsageError: if `folder` holds something that is no export.
+        SuiteError: if it cannot be written, or the reloaded model differs.
+    """
+    import tensorflow as tf
+
+    if folder.exists() and not (folder / "saved_model.pb").is_file() and (
+        not folder.is_dir() or any(folder.iterdir())
+    ):
+        raise UsageError(f"{folder} holds something that is no SavedModel: choose a new or empty folder")
+    with files.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        with files.writing(folder):
+            assets = _write_assets(work / "given", generator, settings, class_names, scores)
+            module = _module(generator, assets, len(class_names))
+            try:
+                tf.saved_model.save(module, str(work / "model"), signatures=module.signatures)
+            except tf.errors.OpError as error:
+                raise OSError(f"{error.message}") from None
+            _compare(module, work / "model")
+            if folder.exists():
+                os.replace(folder, work / "old")
+            os.replace(work / "model", folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _write_assets(
+    folder: Path, generator: Any, settings: Config, class_names: tuple[str, ...], scores: list[dict[str, Any]]
+) -> list[Path]:
+    _, size, _, channels = generator.output_shape
+    contents = {
+        "metadata.json": {
+            "variant": settings.variant,
+            "dataset": settings.dataset,
+            "latent_dim": generator.inputs[0].shape[-1],
+            "image_size": size,
+            "channels": channels,
+            "conditional": len(generator.inputs) == 2,
+            "class_names": list(class_names),
+        },
+        "config.json": settings.as_dict(),
+        "scores.json": scores,
+    }
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return [folder / name for name in contents]
+
+
+def _module(generator: Any, assets: list[Path], num_classes: int) -> Any:
+    """A `tf.Module` with the signatures of `export` in its attribute `signatures`."""
+    import tensorflow as tf
+
+    from models_zoo.randomness import labels_of, latents_of
+
+    latent_dim = generator.inputs[0].shape[-1]
+    conditional = len(generator.inputs) == 2
+    latents_spec = tf.TensorSpec([None, latent_dim], tf.float32, name="latents")
+    labels_spec = tf.TensorSpec([None], tf.int32, name="labels")
+    seed_spec = tf.TensorSpec([], tf.int32, name="seed")
+    num_images_spec = tf.TensorSpec([], tf.int32, name="num_images")
+
+    def images_of(inputs: Any) -> dict[str, Any]:
+        images = generator(inputs, training=False)
+        # the rounding of tfgan_suite.pictures.to_uint8
+        return {
+            "images": images,
+            "uint8": tf.cast(tf.floor(tf.clip_by_value(images, -1.0, 1.0) * 127.5 + 128.0), tf.uint8),
+        }
+
+    module = tf.Module()
+    module.variables_of_generator = [variable.value for variable in generator.variables]
+    module.assets = [tf.saved_model.Asset(str(path)) for path in assets]
+    if conditional:
+
+        @tf.function(input_signature=[latents_spec, labels_spec])
+        def serve(latents, labels):
+            return images_of([latents, labels])
+
+        @tf.function(input_signature=[num_images_spec, seed_spec])
+        def sample(num_images, seed):
+            return images_of([latents_of(num_images, seed, latent_dim), labels_of(num_images, seed, num_classes)])
+
+        @tf.function(input_signature=[labels_spec, seed_spec])
+        def sample_class(labels, seed):
+            return images_of([latents_of(tf.shape(labels)[0], seed, latent_dim), labels])
+
+        module.signatures = {"serving_default": serve, "sample": sample, "sample_class": sample_class}
+    else:
+
+        @tf.function(input_signature=[latents_spec])
+        def serve(latents):
+            return images_of(latents)
+
+        @tf.function(input_signature=[num_images_spec, seed_spec])
+        def sample(num_images, seed):
+            return images_of(latents_of(num_images, seed, latent_dim))
+
+        module.signatures = {"serving_default": serve, "sample": sample}
+    return module
+
+
+def _compare(module: Any, path: Path) -> None:
+    """Raises unless every signature on the disk gives the same bits as the one in memory."""
+    import numpy as np
+    import tensorflow as tf
+
+    from models_zoo.randomness import latents_of
+
+    loaded = tf.saved_model.load(str(path))
+    latent_dim = module.signatures["serving_default"].input_signature[0].shape[1]
+    inputs = {
+        "latents": latents_of(_CHECKED_IMAGES, 11, latent_dim),
+        "labels": tf.zeros([_CHECKED_IMAGES], tf.int32),
+        "num_images": tf.constant(_CHECKED_IMAGES),
+        "seed": tf.constant(7),
+    }
+    for name, function in module.signatures.items():
+        given = {spec.name: inputs[spec.name] for spec in function.input_signature}
+        ours, theirs = function(**given), loaded.signatures[name](**given)
+        for output in ours:
+            if not np.array_equal(ours[output].numpy(), theirs[output].numpy()):
+                raise SuiteError(f"the reloaded signature {name!r} differs in {output!r}: nothing was exported")
+
+
+def export_run(run: RunFolder, folder: Path, report) -> Path:
+    """Export the averaged generator of a run's newest readable checkpoint.
+
+    Raises:
+        UsageError: if the run has no checkpoint yet.
+    """
+    from tfgan_suite.building import build
+
+    settings, record = run.read_config()
+    found = checkpoints.newest(run.checkpoints, report)
+    if found is None:
+        raise UsageError(f"{run.path} has no readable checkpoint to export: train it further first")
+    path, arrays = found
+    gan = build(settings)
+    checkpoints.restore(gan.state(), arrays, path)
+    step = int(gan.step.numpy())
+    scores = [line for line in files.read_json_lines(run.metrics) if line["step"] == step]
+    return export(
+        gan.ema_generator, folder, settings=settings, class_names=tuple(record["class_names"]), scores=scores
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Export the averaged generator of a run as a SavedModel, reloaded and compared before success is reported.
+
+    Example: python -m tfgan_suite.export results/runs/0001-sngan-shapes-seed0 exported
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder."""
+    directory: Annotated[Path, tyro.conf.Positional]
+    """Where to write the SavedModel: new, empty, or an earlier export."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(argv: list[str]) -> None:
+    arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.export")
+    cli.load_tensorflow()
+    print(f"SavedModel  {export_run(RunFolder(arguments.run), arguments.directory, cli.report)}")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

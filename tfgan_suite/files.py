@@ -1,0 +1,86 @@
+"""Writing that a kill at any instant cannot leave half done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tfgan_suite.errors import SuiteError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating-system error into one line that names the file and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise SuiteError(
+            f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder (--run-dir)"
+        ) from None
+
+
+def replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, bring it to the disk, and put it in the place of `path`.
+
+    Whoever reads `path` sees the old content or the new one, never a part; after a failure the old one stays.
+
+    Raises:
+        SuiteError: if it cannot be written (full disk, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`replace` for text, as UTF-8."""
+    replace(path, lambda file: file.write(text.encode()))
+
+
+def append_json_line(path: Path, record: dict[str, Any]) -> None:
+    """Append one JSON object as a line, in one write, so that no line is ever seen in part."""
+    line = (json.dumps(record, allow_nan=False) + "\n").encode()
+    with writing(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError("the disk is full")
+        finally:
+            os.close(descriptor)
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines; a last line that a power cut left in part is skipped."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete what a killed process left of `replace` in `folder`."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

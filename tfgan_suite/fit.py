@@ -1,0 +1,292 @@
+"""Train a GAN.
+
+    python -m tfgan_suite.fit
+
+trains the preset `quickstart` on built-in images: under two minutes on two CPU cores, no download.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tfgan_suite import cli, config, run_folder
+from tfgan_suite.config import Config
+from tfgan_suite.errors import SuiteError, UsageError
+from tfgan_suite.presets import PRESETS
+from tfgan_suite.run_folder import RunFolder
+
+PROG = "python -m tfgan_suite.fit"
+_GRID_IMAGES = 64
+_GRID_SEED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Train a GAN. Without arguments: the preset quickstart, under two minutes on two CPU cores, no download.
+
+    Examples:
+      python -m tfgan_suite.fit
+      python -m tfgan_suite.fit --preset dcgan --dataset cifar10
+      python -m tfgan_suite.fit --preset dcgan --dataset folder --data-dir photos --width 0.25 --steps 2000
+      python -m tfgan_suite.fit --resume results/runs/0001-sngan-shapes-seed0
+    """
+
+    settings: Config = dataclasses.field(default_factory=lambda: PRESETS["quickstart"].config)
+    preset: str = "quickstart"
+    """Start from this named configuration; see --list-presets."""
+    list_presets: bool = False
+    """Show all presets with paper and minutes, and stop."""
+    config: Path | None = None
+    """JSON file of settings, on top of the preset; flags go on top of it."""
+    run_dir: Path | None = None
+    """Folder for this run; by default the next number in results/runs."""
+    resume: Path | None = None
+    """Go on with the run in this folder, exactly."""
+    extend: int | None = None
+    """With --resume: train to this many steps in all."""
+    dry_run: bool = False
+    """Print the whole configuration and the layer tables, train nothing."""
+    tensorboard: bool = False
+    """Also log for TensorBoard; needs the extra [tensorboard]."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(argv: list[str]) -> None:
+    arguments = parse(argv)
+    if arguments.list_presets:
+        print(preset_table())
+        return
+    if arguments.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs the package tensorboard: pip install 'tfgan_suite[tensorboard]'")
+    fit(arguments)
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Preset, then --config, then flags; with --resume, the run's own configuration and nothing else.
+
+    Raises:
+        UsageError: for flags that contradict each other, or that would change a resumed run.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--preset", "--config", "--resume", "--run-dir"):
+        first.add_argument(name, nargs="?")
+    chosen, _ = first.parse_known_args(argv)
+    if chosen.resume is not None:
+        base = RunFolder(Path(chosen.resume)).read_config()[0]
+    elif chosen.preset is None or chosen.preset in PRESETS:
+        base = PRESETS[chosen.preset or "quickstart"].config
+    else:
+        raise UsageError(f"--preset must be one of {', '.join(PRESETS)}. Received: {chosen.preset}")
+    if chosen.config is not None and chosen.resume is None:
+        base = config.read_json(Path(chosen.config), base)
+
+    # Steps and epochs come without a default here, so that giving one replaces the other.
+    blank = dataclasses.replace(base, steps=None, epochs=None)
+    arguments = cli.parse(Arguments, argv, prog=PROG, default=Arguments(settings=blank))
+    settings = arguments.settings
+    if settings.steps is None and settings.epochs is None:
+        settings = dataclasses.replace(settings, steps=base.steps, epochs=base.epochs)
+    if arguments.resume is not None:
+        for name in ("preset", "config", "run_dir"):
+            if getattr(chosen, name) is not None:
+                raise UsageError(f"--{name.replace('_', '-')} cannot be given with --resume, which keeps what the run has")
+        changed = config.differences(base, settings)
+        if changed:
+            raise UsageError(f"--resume keeps the run's configuration, but these differ: {'; '.join(changed)}")
+        if arguments.extend is not None:
+            if arguments.extend < (base.steps or 0):
+                raise UsageError(f"--extend must be at least the run's {base.steps} steps. Received: {arguments.extend}")
+            settings = dataclasses.replace(settings, steps=arguments.extend)
+    elif arguments.extend is not None:
+        raise UsageError("--extend needs --resume DIR, the run to lengthen")
+    return dataclasses.replace(arguments, settings=settings)
+
+
+def preset_table() -> str:
+    """One block per preset: what it is, its source, and how long it takes."""
+    return "\n".join(
+        f"{name}\n  {preset.about}\n  source:  {preset.paper}\n  minutes: {preset.minutes}"
+        for name, preset in PRESETS.items()
+    )
+
+
+def fit(arguments: Arguments) -> None:
+    """Train, score and export. Everything that can be refused is refused before the run folder is made."""
+    cli.load_tensorflow()
+    import data_tools
+    from tfgan_suite import loop
+    from tfgan_suite.building import build
+
+    began = time.monotonic()
+    settings = arguments.settings
+    data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
+    data = data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+    gan = build(settings)
+    settings = resolved(settings, gan, len(data))
+    if arguments.dry_run:
+        print_dry_run(settings, gan)
+        return
+    score = scorer(settings, gan, data_dir)
+    cli.report(f"{settings.variant} on {len(data):,} images of {settings.dataset}, {settings.steps:,} steps")
+
+    if arguments.resume is None:
+        run = run_folder.create(settings, arguments.run_dir)
+        run.lock()
+    else:
+        run = RunFolder(arguments.resume)
+        run.lock()
+        restore(run, gan, data.fingerprint(), settings)
+    run.write_config(settings, data.fingerprint(), data.class_names)
+    cli.report(f"run folder {run.path}")
+
+    draw = grid_drawer(gan, run)
+    watchers = [(settings.sample_every, draw)]
+    if score is not None:
+        watchers.append((settings.evaluate_every or settings.steps or 1, lambda step: score(run, step)))
+    if arguments.tensorboard:
+        watchers.append((settings.log_every, tensorboard_writer(run)))
+    if int(gan.step.numpy()) == 0:
+        draw(0)
+        if score is not None and settings.evaluate_every:
+            score(run, 0)
+    loop.train(gan, settings, data, run, watchers)
+    finish(gan, settings, run, data.class_names)
+    cli.report(f"{time.monotonic() - began:.0f} s in all")
+
+
+def resolved(settings: Config, gan: Any, num_images: int) -> Config:
+    """`settings` with what depends on the data and the variant filled in: the steps and the loss."""
+    steps = settings.steps
+    if settings.epochs is not None:
+        steps = math.ceil(settings.epochs * num_images / (settings.batch_size * settings.discriminator_steps))
+    if steps is None:
+        raise UsageError("--steps or --epochs must say how long to train")
+    return dataclasses.replace(settings, steps=steps, epochs=None, loss=gan.adversarial_loss)
+
+
+def print_dry_run(settings: Config, gan: Any) -> None:
+    """The configuration as JSON and the layer table of each network."""
+    print(json.dumps(settings.as_dict(), indent=2))
+    for network in (gan.generator, gan.discriminator):
+        network.summary(line_length=100, print_fn=print)
+
+
+def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config) -> None:
+    """Bring `gan` to the newest readable checkpoint and cut the logs back to it.
+
+    Raises:
+        SuiteError: if the training data are not the run's.
+    """
+    from tfgan_suite import checkpoints
+
+    _, record = run.read_config()
+    if record.get("dataset_fingerprint") != fingerprint:
+        raise SuiteError(f"the images of {settings.dataset} are not those that {run.path} was trained on: "
+                         f"point --data-dir of its config.json to the same data")  # fmt: skip
+    for name, now in (("versions", run_folder.versions()), ("machine", run_folder.machine())):
+        if record.get(name) != now:
+            cli.report(f"note: {name} differ from the run's beginning, so it will not go on bit by bit as it would have")
+    found = checkpoints.newest(run.checkpoints, cli.report)
+    if found is None:
+        run.cut_back(-1)
+        cli.report("no checkpoint yet: starting from the beginning")
+        return
+    path, arrays = found
+    checkpoints.restore(gan.state(), arrays, path)
+    step = int(gan.step.numpy())
+    run.cut_back(step)
+    done = ", which is all: use --extend N for more" if step >= (settings.steps or 0) else ""
+    cli.report(f"resumed at step {step:,} of {settings.steps:,}{done}")
+
+
+def grid_drawer(gan: Any, run: RunFolder) -> Callable[[int], None]:
+    """A function of the step that draws the sample grid of the averaged generator, always from the same latents."""
+    from tfgan_suite import pictures
+    from tfgan_suite.sampling import Sampler
+
+    sampler = Sampler(gan.ema_generator)
+
+    def draw(step: int) -> None:
+        pictures.save_png(pictures.grid(sampler.images(_GRID_IMAGES, _GRID_SEED)), run.sample_grid(step))
+
+    return draw
+
+
+def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFolder, int], None] | None:
+    """A function that scores the averaged generator into `metrics.jsonl`, or None without a classifier."""
+    name = settings.classifier
+    if name == "auto":
+        name = "shapes" if settings.dataset == "shapes" else "none"
+    if name == "none":
+        return None
+    import data_tools
+    from data_tools.images import DataError
+    from tfgan_suite import classifier, evaluation, files
+    from tfgan_suite.sampling import Sampler
+
+    network = classifier.load(name)
+    split = "test"
+    try:
+        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
+    except DataError:
+        split = "train"
+        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
+    reference = evaluation.reference(network, real, f"{settings.dataset}:{split}")
+    sampler = Sampler(gan.ema_generator)
+
+    def score(run: RunFolder, step: int) -> None:
+        images_seen = step * settings.batch_size * settings.discriminator_steps
+        lines = evaluation.score(
+            sampler, network, reference, num_images=settings.num_images, step=step, images_seen=images_seen
+        )
+        for line in lines:
+            files.append_json_line(run.metrics, line)
+
+    return score
+
+
+def tensorboard_writer(run: RunFolder) -> Callable[[int], None]:
+    """A function of the step that copies the newest line of the log to TensorBoard's event file."""
+    import tensorflow as tf
+
+    from tfgan_suite import files
+
+    writer = tf.summary.create_file_writer(str(run.tensorboard))
+
+    def write(step: int) -> None:
+        newest = files.read_json_lines(run.log)[-1]
+        with writer.as_default(step):
+            for name, value in newest.items():
+                if name != "step":
+                    tf.summary.scalar(name, value)
+        writer.flush()
+
+    return write
+
+
+def finish(gan: Any, settings: Config, run: RunFolder, class_names: tuple[str, ...]) -> None:
+    """Draw the curves, export the averaged generator, and print where everything is."""
+    from tfgan_suite import files, plots
+    from tfgan_suite.export import export
+
+    plots.draw(files.read_json_lines(run.log), run.plots)
+    scores = [line for line in files.read_json_lines(run.metrics) if line["step"] == settings.steps]
+    exported = export(gan.ema_generator, run.export, settings=settings, class_names=class_names, scores=scores)
+    for line in scores:
+        print(f"{line['metric']:28}{line['value']:.3f}")
+    print(f"{'sample grid':28}{run.sample_grid(settings.steps or 0)}")
+    print(f"{'SavedModel':28}{exported}")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

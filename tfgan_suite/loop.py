@@ -1,0 +1,175 @@
+"""The training loop: compiled calls of several steps between points where something is written.
+
+`keras.Model.fit` can neither resume exactly nor name the step at which a loss stopped being finite; this loop drives
+the same `train_step` and does both. It holds no state of its own: what is not in `gan.state()` is a function of the
+configuration and the step.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data_tools import order
+from data_tools.images import LabelledImages
+from models_zoo import randomness
+from tfgan_suite import checkpoints, files
+from tfgan_suite.config import Config
+from tfgan_suite.errors import Interrupted, SuiteError
+from tfgan_suite.progress import TrainingProgress
+from tfgan_suite.run_folder import RunFolder
+
+_SECONDS_PER_CALL = 0.5
+_MOST_STEPS_PER_CALL = 50
+
+
+def train(
+    gan: Any,
+    settings: Config,
+    data: LabelledImages,
+    run: RunFolder,
+    watchers: list[tuple[int, Callable[[int], None]]],
+) -> None:
+    """Train from the present step of `gan` to `settings.steps`.
+
+    Args:
+        gan: a compiled model; its state is changed.
+        settings: with `steps` set.
+        data: the training split.
+        run: where log and checkpoints go.
+        watchers: pairs (every, function): `function(step)` is called after each multiple of `every` steps and after
+            the last; sample grids and scores are made so.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM, when all is saved.
+        SuiteError: for a loss or gradient that is not finite, or a file that cannot be written.
+    """
+    total = settings.steps
+    assert total is not None, "resolve the configuration first"
+    step = int(gan.step.numpy())
+    run_steps = compiled_steps(gan, settings)
+    images_per_step = settings.batch_size * settings.discriminator_steps
+    intervals = [settings.log_every, settings.checkpoint_every, *(every for every, _ in watchers)]
+    clock = time.monotonic() - _seconds_so_far(run)
+    call_length = 1
+    with TrainingProgress(step, total, images_per_step) as progress, _Signals() as signals:
+        while step < total:
+            boundary = min([total, *((step // every + 1) * every for every in intervals)])
+            count = min(call_length, boundary - step)
+            began = time.monotonic()
+            finite = bool(run_steps(*gather(data, settings, step, count)))
+            call_length = _next_length(count, call_length, time.monotonic() - began)
+            step = int(gan.step.numpy())
+            logs = {name: float(tracker.result()) for name, tracker in gan.trackers.items()}
+            if not finite:
+                raise SuiteError(_not_finite(logs, step, run))
+            losses = None
+            if step % settings.log_every == 0 or step == total:
+                record = {"step": step, "images_seen": step * images_per_step, "seconds": time.monotonic() - clock}
+                files.append_json_line(run.log, {**record, **logs})
+                losses = logs
+                for tracker in gan.trackers.values():
+                    tracker.reset_state()
+            progress.advance(step, losses)
+            for every, watch in watchers:
+                if step % every == 0 or step == total:
+                    watch(step)
+                    progress.pause()
+            if step % settings.checkpoint_every == 0 or step == total or signals.received:
+                checkpoints.save(run.checkpoints, step, checkpoints.arrays_of(gan.state()), settings.keep_checkpoints)
+                progress.pause()
+            if signals.received and step < total:
+                raise Interrupted(
+                    f"stopped at step {step} of {total}, saved. Go on with\n"
+                    f"  python -m tfgan_suite.fit --resume {run.path}",
+                    signals.received,
+                )
+
+
+def compiled_steps(gan: Any, settings: Config) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
+    """A compiled function from images uint8 [K, n, H, W, C] and labels int32 [K, n] to "all was finite".
+
+    It runs K steps, and stops after the first that logs a number that is not finite. How many steps one call runs
+    changes nothing in their result.
+    """
+    size, channels = gan.generator.output_shape[1], gan.generator.output_shape[3]
+    rows = settings.batch_size * settings.discriminator_steps
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, rows, size, size, channels], tf.uint8),
+            tf.TensorSpec([None, rows], tf.int32),
+        ],
+        jit_compile=settings.jit_compile,
+    )
+    def run_steps(images, labels):
+        finite = tf.constant(True)
+        for k in tf.range(tf.shape(images)[0]):
+            if finite:
+                logs = gan.train_step((prepare(images[k], settings, gan.step), labels[k]))
+                finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(logs.values()))))
+        return finite
+
+    return run_steps
+
+
+def prepare(images: tf.Tensor, settings: Config, step: Any) -> tf.Tensor:
+    """uint8 images as float32 in [-1, 1], half of them mirrored if `settings.flip`."""
+    result = tf.cast(images, tf.float32) / 127.5 - 1
+    if settings.flip:
+        key = randomness.key(settings.seed, step.value, randomness.FLIPS)
+        chosen = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], key, alg="philox") < 0.5
+        result = tf.where(chosen, result[:, :, ::-1], result)
+    return result
+
+
+def gather(data: LabelledImages, settings: Config, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The batches of `count` steps from `step` on: images [count, n, H, W, C] and labels [count, n]."""
+    rows = settings.batch_size * settings.discriminator_steps
+    chosen = order.indices(len(data), step * rows, count * rows, settings.seed).reshape(count, rows)
+    return data.images[chosen], data.labels[chosen]
+
+
+def _next_length(count: int, length: int, seconds: float) -> int:
+    """Steps per call such that a call takes about half a second: long enough to be fast, short enough for Ctrl-C."""
+    if count < length:
+        return length
+    fitting = max(1, int(count * _SECONDS_PER_CALL / max(seconds, 1e-6)))
+    return min(fitting, 2 * length, _MOST_STEPS_PER_CALL)
+
+
+def _not_finite(logs: dict[str, float], step: int, run: RunFolder) -> str:
+    names = ", ".join(f"{name} is {value}" for name, value in logs.items() if not np.isfinite(value))
+    saved = checkpoints.newest_first(run.checkpoints)
+    last = f"the last good checkpoint is {saved[0]}" if saved else "there is no checkpoint yet"
+    return f"training stopped at step {step}: {names}; {last}.\nTry a lower learning rate, another seed or loss"
+
+
+def _seconds_so_far(run: RunFolder) -> float:
+    records = files.read_json_lines(run.log)
+    return records[-1]["seconds"] if records else 0.0
+
+
+class _Signals:
+    """Remembers the first SIGINT or SIGTERM while it is open; a second Ctrl-C interrupts at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __enter__(self) -> _Signals:
+        self._before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, _frame: object) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = number

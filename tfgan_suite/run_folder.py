@@ -1,0 +1,168 @@
+"""The folder of one run: where each thing stands, and how it is made, locked and cut back for a resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import platform
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tfgan_suite import __version__, config, files
+from tfgan_suite.config import Config
+from tfgan_suite.errors import SuiteError, UsageError
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run folder."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    def sample_grid(self, step: int) -> Path:
+        """Where the sample grid of a step stands."""
+        return self.samples / f"step-{step:06d}.png"
+
+    def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...]) -> None:
+        """Write `config.json`: the whole configuration, what the data is, versions and machine."""
+        record = {
+            "config": settings.as_dict(),
+            "dataset_fingerprint": fingerprint,
+            "class_names": list(class_names),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        files.replace_text(self.config_file, json.dumps(record, indent=2) + "\n")
+
+    def read_config(self) -> tuple[Config, dict[str, Any]]:
+        """The configuration, and the whole record of `config.json`.
+
+        Raises:
+            UsageError: if this is no run folder.
+        """
+        if not self.config_file.is_file():
+            raise UsageError(f"{self.path} is no run folder: it has no config.json")
+        settings = config.read_json(self.config_file, Config())
+        return settings, json.loads(self.config_file.read_text(encoding="utf-8"))
+
+    def cut_back(self, step: int) -> None:
+        """Forget what was written after `step`, so that a resumed run writes it once and only once."""
+        for path in (self.log, self.metrics):
+            records = files.read_json_lines(path)
+            kept = [record for record in records if record["step"] <= step]
+            if len(kept) < len(records):
+                files.replace_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        for folder in (self.path, self.checkpoints, self.samples, self.plots):
+            files.remove_temporaries(folder)
+
+    def lock(self) -> None:
+        """Keep other processes from writing here until this one ends, however it ends.
+
+        Raises:
+            SuiteError: if another process is at it.
+        """
+        with files.writing(self.path):
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SuiteError(f"{self.path} is in use by another process: wait for it or stop it") from None
+
+
+def create(settings: Config, path: Path | None, parent: Path = Path("results/runs")) -> RunFolder:
+    """Make the folder of a new run: `path`, or the next number under `parent`.
+
+    Raises:
+        UsageError: if `path` holds something already.
+        SuiteError: if it cannot be made.
+    """
+    if path is not None:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"--run-dir must be new or empty; to go on with a run use --resume {path}")
+        run = RunFolder(path)
+        with files.writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+    else:
+        run = RunFolder(_next_numbered(settings, parent))
+    with files.writing(run.path):
+        for folder in (run.samples, run.plots, run.checkpoints):
+            folder.mkdir(exist_ok=True)
+    return run
+
+
+def _next_numbered(settings: Config, parent: Path) -> Path:
+    name = f"{settings.variant}-{settings.dataset}-seed{settings.seed}"
+    with files.writing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = [int(match[1]) for entry in parent.iterdir() if (match := re.match(r"(\d{4,})-", entry.name))]
+        for number in itertools.count(max(taken, default=0) + 1):
+            path = parent / f"{number:04d}-{name}"
+            if any(parent.glob(f"{number:04d}-*")):
+                continue
+            path.mkdir()
+            return path
+    raise AssertionError("unreachable")
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the suite, Python and the packages that numbers depend on, and the git revision if there is one."""
+    revision = None
+    root = Path(__file__).resolve().parents[1]
+    if (root / ".git").exists():
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        revision = found.stdout.strip() or None
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"tfgan_suite": __version__, "git": revision, "python": platform.python_version(), **packages}
+
+
+def machine() -> dict[str, Any]:
+    """What the bits of a run depend on besides the configuration."""
+    import tensorflow as tf
+
+    return {
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+                 for gpu in tf.config.list_physical_devices("GPU")],
+    }  # fmt: skip
