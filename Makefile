@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-RUFF_RULES := E,F,W,I,B,C4,UP,SIM,RET,PTH,RUF100
+RUFF_RULES := E,F,W,I,B,C4,UP,SIM,RET,RUF100
 SOURCES := tfgan_suite models_zoo data_tools tests
 
 .PHONY: demo test test-all lint format clean

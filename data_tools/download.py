@@ -49,7 +49,9 @@ def download(url: str, sha256: str, *, folder: Path | None = None) -> Path:
     digest = file_sha256(part)
     if digest != sha256:
         part.unlink()
-        raise DataError(f"{url} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n{by_hand}")
+        raise DataError(
+            f"{url} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n{by_hand}"
+        )
     os.replace(part, target)
     return target
 

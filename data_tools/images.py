@@ -46,8 +46,7 @@ class LabelledImages:
             )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise ValueError(
-                f"labels must be in 0..{len(self.class_names) - 1}. "
-                f"Received: {self.labels.min()}..{self.labels.max()}"
+                f"labels must be in 0..{len(self.class_names) - 1}. Received: {self.labels.min()}..{self.labels.max()}"
             )
 
     def __len__(self) -> int:
@@ -73,20 +72,17 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
+            with Image.open(path) as file:
+                if file.width * file.height > MAX_PIXELS:
                     raise DataError(
-                        f"{path} has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}: "
+                        f"{path} has {file.width} x {file.height} pixels, more than {MAX_PIXELS:,}: "
                         f"make it smaller or remove it"
                     )
-                picture = ImageOps.exif_transpose(picture)
+                picture: Image.Image = ImageOps.exif_transpose(file)
                 if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
                     picture = picture.convert("RGBA")
                     picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-                picture = picture.convert("RGB")
-                if picture.size != (image_size, image_size):
-                    picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BICUBIC)
-                return np.asarray(picture, dtype=np.uint8)
+                return np.asarray(_square(picture.convert("RGB"), image_size))
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
@@ -94,9 +90,14 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
 
 
 def resize(images: np.ndarray, image_size: int) -> np.ndarray:
-    """uint8 [N, H, W, 3] resized to squares with Pillow's antialiased bicubic; the same array if nothing is to do."""
+    """uint8 [N, H, W, 3] made square like `read_image` does; the same array if nothing is to do."""
     if images.shape[1:3] == (image_size, image_size):
         return images
-    return np.stack(
-        [ImageOps.fit(Image.fromarray(one), (image_size, image_size), Image.Resampling.BICUBIC) for one in images]
-    )
+    return np.stack([np.asarray(_square(Image.fromarray(image), image_size)) for image in images])
+
+
+def _square(picture: Image.Image, image_size: int) -> Image.Image:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    picture = picture.crop((left, top, left + side, top + side))
+    return picture if side == image_size else picture.resize((image_size, image_size), Image.Resampling.BICUBIC)

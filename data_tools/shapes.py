@@ -40,8 +40,10 @@ def load(split: str, *, image_size: int = 32, data_dir: Path | None = None) -> L
         DataError: for another split, a folder, or a size under 16, where the classes cannot be told apart.
     """
     if data_dir is not None:
-        raise DataError(f"shapes are drawn, not read from a folder: leave it out, or choose the dataset 'folder' "
-                        f"or 'cifar10'. Received: data_dir={data_dir}")
+        raise DataError(
+            f"shapes are drawn, not read from a folder: leave it out, or choose the dataset 'folder' "
+            f"or 'cifar10'. Received: data_dir={data_dir}"
+        )
     if split not in NUM_IMAGES:
         raise DataError(f"shapes has the splits {', '.join(NUM_IMAGES)}. Received: split={split!r}")
     return draw(NUM_IMAGES[split], seed=_SEEDS[split], image_size=image_size)

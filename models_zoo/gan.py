@@ -1,4 +1,4 @@
-"""The base of every variant: two networks, their updates, the moving average of the generator, and all state by name."""
+"""The base of every variant: two networks, their updates, the averaged generator, and all state by name."""
 
 import keras
 import tensorflow as tf
@@ -119,9 +119,7 @@ class GAN(keras.Model):
 
     def latents(self, batch_size, use, index=0):
         """Standard normal latents [batch_size, latent_dim] of this step."""
-        return randomness.normal(
-            [batch_size, self.latent_dim], randomness.key(self.seed, self.step.value, use, index)
-        )
+        return randomness.normal([batch_size, self.latent_dim], randomness.key(self.seed, self.step.value, use, index))
 
     def apply(self, optimizer, tape, loss, network):
         """Apply the gradients of `loss` to `network`; returns their global norm."""

@@ -44,7 +44,7 @@ def latents_of(num_images, seed, latent_dim):
 
 
 def labels_of(num_images, seed, num_classes):
-    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone, independent of the latents."""
+    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone."""
     seed = tf.random.experimental.stateless_fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), SAMPLE_LABELS, alg="philox")
     return tf.map_fn(
         lambda i: tf.random.stateless_uniform(

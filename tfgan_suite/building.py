@@ -25,9 +25,7 @@ def build(settings: Config) -> Any:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        generator, discriminator = variant.networks(
-            settings.image_size, CHANNELS, settings.latent_dim, settings.width
-        )
+        generator, discriminator = variant.networks(settings.image_size, CHANNELS, settings.latent_dim, settings.width)
         gan = variant(
             generator,
             discriminator,

@@ -9,6 +9,7 @@ classifier of `shapes` that ships with the package was made by that command (abo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import sys
@@ -43,6 +44,12 @@ class Classifier:
         Images of another size are resized (bilinear, antialiased).
         """
         import numpy as np
+
+        parts = [self._run(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+        return tuple(np.concatenate([part[i].numpy() for part in parts]) for i in range(2))
+
+    @functools.cached_property
+    def _run(self):
         import tensorflow as tf
 
         @tf.function(reduce_retracing=True)
@@ -53,8 +60,7 @@ class Classifier:
             outputs = self.network(x, training=False)
             return outputs["logits"], outputs["pool_3"]
 
-        parts = [run(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
-        return tuple(np.concatenate([part[i].numpy() for part in parts]) for i in range(2))
+        return run
 
 
 def load(name: str) -> Classifier:
@@ -156,9 +162,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--epochs must be at least 1. Received: {arguments.epochs}")
     cli.load_tensorflow()
     data = {
-        split: data_tools.load(
-            arguments.dataset, split, image_size=arguments.image_size, data_dir=arguments.data_dir
-        )
+        split: data_tools.load(arguments.dataset, split, image_size=arguments.image_size, data_dir=arguments.data_dir)
         for split in ("train", "test")
     }
     network, accuracy = train(

@@ -40,7 +40,7 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
         if "--debug" in argv:
             raise
         first_line = str(error).strip().partition("\n")[0]
-        sys.stderr.write(f"error: {type(error).__name__}: {first_line}\nThis is a bug or a full machine: --debug shows where.\n")
+        sys.stderr.write(f"error: {type(error).__name__}: {first_line}\nThis is a bug: --debug shows where it is\n")
         return 1
     return 0
 

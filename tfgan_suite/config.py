@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from data_tools import DATASETS
 from models_zoo import VARIANTS
 from tfgan_suite.errors import UsageError
 
-Variant = Literal[tuple(VARIANTS)]  # type: ignore[valid-type]
-Dataset = Literal[tuple(DATASETS)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    Variant = str
+    Dataset = str
+else:
+    Variant = Literal[tuple(VARIANTS)]
+    Dataset = Literal[tuple(DATASETS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +152,8 @@ def _fits(value: Any, annotation: str) -> bool:
     if annotation == "Dataset":
         return value in DATASETS
     if annotation.startswith("Literal["):
-        return isinstance(value, str) and repr(value).replace("'", '"') in annotation
-    kinds = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
+        return isinstance(value, str) and value in re.findall(r"\w+", annotation.removeprefix("Literal"))
+    kinds: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
     return any(
         isinstance(value, kinds[kind]) and not (isinstance(value, bool) and kind != "bool")
         for kind in annotation.split(" | ")

@@ -1,10 +1,10 @@
 """Export the averaged generator of a run as a SavedModel that needs nothing but TensorFlow.
 
-    python -m tfgan_suite.export results/runs/0001-sngan-shapes-seed0 exported
+python -m tfgan_suite.export results/runs/0001-sngan-shapes-seed0 exported
 
-    import tensorflow as tf
-    generator = tf.saved_model.load("exported")
-    images = generator.signatures["sample"](num_images=tf.constant(16), seed=tf.constant(7))["uint8"]
+import tensorflow as tf
+generator = tf.saved_model.load("exported")
+images = generator.signatures["sample"](num_images=tf.constant(16), seed=tf.constant(7))["uint8"]
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ def export(
     """
     import tensorflow as tf
 
-    if folder.exists() and not (folder / "saved_model.pb").is_file() and (
-        not folder.is_dir() or any(folder.iterdir())
-    ):
+    if folder.exists() and not (folder / "saved_model.pb").is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} holds something that is no SavedModel: choose a new or empty folder")
     with files.writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +64,12 @@ def export(
     try:
         with files.writing(folder):
             assets = _write_assets(work / "given", generator, settings, class_names, scores)
-            module = _module(generator, assets, len(class_names))
+            module, signatures = _module(generator, assets, len(class_names))
             try:
-                tf.saved_model.save(module, str(work / "model"), signatures=module.signatures)
+                tf.saved_model.save(module, str(work / "model"), signatures=signatures)
             except tf.errors.OpError as error:
                 raise OSError(f"{error.message}") from None
-            _compare(module, work / "model")
+            _compare(signatures, work / "model")
             if folder.exists():
                 os.replace(folder, work / "old")
             os.replace(work / "model", folder)
@@ -103,8 +101,8 @@ def _write_assets(
     return [folder / name for name in contents]
 
 
-def _module(generator: Any, assets: list[Path], num_classes: int) -> Any:
-    """A `tf.Module` with the signatures of `export` in its attribute `signatures`."""
+def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, dict[str, Any]]:
+    """A `tf.Module` that holds weights and assets, and the signatures of `export`."""
     import tensorflow as tf
 
     from models_zoo.randomness import labels_of, latents_of
@@ -130,33 +128,31 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> Any:
     if conditional:
 
         @tf.function(input_signature=[latents_spec, labels_spec])
-        def serve(latents, labels):
+        def serve_labels(latents, labels):
             return images_of([latents, labels])
 
         @tf.function(input_signature=[num_images_spec, seed_spec])
-        def sample(num_images, seed):
+        def sample_labels(num_images, seed):
             return images_of([latents_of(num_images, seed, latent_dim), labels_of(num_images, seed, num_classes)])
 
         @tf.function(input_signature=[labels_spec, seed_spec])
         def sample_class(labels, seed):
             return images_of([latents_of(tf.shape(labels)[0], seed, latent_dim), labels])
 
-        module.signatures = {"serving_default": serve, "sample": sample, "sample_class": sample_class}
-    else:
+        return module, {"serving_default": serve_labels, "sample": sample_labels, "sample_class": sample_class}
 
-        @tf.function(input_signature=[latents_spec])
-        def serve(latents):
-            return images_of(latents)
+    @tf.function(input_signature=[latents_spec])
+    def serve(latents):
+        return images_of(latents)
 
-        @tf.function(input_signature=[num_images_spec, seed_spec])
-        def sample(num_images, seed):
-            return images_of(latents_of(num_images, seed, latent_dim))
+    @tf.function(input_signature=[num_images_spec, seed_spec])
+    def sample(num_images, seed):
+        return images_of(latents_of(num_images, seed, latent_dim))
 
-        module.signatures = {"serving_default": serve, "sample": sample}
-    return module
+    return module, {"serving_default": serve, "sample": sample}
 
 
-def _compare(module: Any, path: Path) -> None:
+def _compare(signatures: dict[str, Any], path: Path) -> None:
     """Raises unless every signature on the disk gives the same bits as the one in memory."""
     import numpy as np
     import tensorflow as tf
@@ -164,14 +160,14 @@ def _compare(module: Any, path: Path) -> None:
     from models_zoo.randomness import latents_of
 
     loaded = tf.saved_model.load(str(path))
-    latent_dim = module.signatures["serving_default"].input_signature[0].shape[1]
+    latent_dim = signatures["serving_default"].input_signature[0].shape[1]
     inputs = {
         "latents": latents_of(_CHECKED_IMAGES, 11, latent_dim),
         "labels": tf.zeros([_CHECKED_IMAGES], tf.int32),
         "num_images": tf.constant(_CHECKED_IMAGES),
         "seed": tf.constant(7),
     }
-    for name, function in module.signatures.items():
+    for name, function in signatures.items():
         given = {spec.name: inputs[spec.name] for spec in function.input_signature}
         ours, theirs = function(**given), loaded.signatures[name](**given)
         for output in ours:
@@ -196,9 +192,7 @@ def export_run(run: RunFolder, folder: Path, report) -> Path:
     checkpoints.restore(gan.state(), arrays, path)
     step = int(gan.step.numpy())
     scores = [line for line in files.read_json_lines(run.metrics) if line["step"] == step]
-    return export(
-        gan.ema_generator, folder, settings=settings, class_names=tuple(record["class_names"]), scores=scores
-    )
+    return export(gan.ema_generator, folder, settings=settings, class_names=tuple(record["class_names"]), scores=scores)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,13 +99,17 @@ def parse(argv: list[str]) -> Arguments:
     if arguments.resume is not None:
         for name in ("preset", "config", "run_dir"):
             if getattr(chosen, name) is not None:
-                raise UsageError(f"--{name.replace('_', '-')} cannot be given with --resume, which keeps what the run has")
+                raise UsageError(
+                    f"--{name.replace('_', '-')} cannot be given with --resume, which keeps what the run has"
+                )
         changed = config.differences(base, settings)
         if changed:
             raise UsageError(f"--resume keeps the run's configuration, but these differ: {'; '.join(changed)}")
         if arguments.extend is not None:
             if arguments.extend < (base.steps or 0):
-                raise UsageError(f"--extend must be at least the run's {base.steps} steps. Received: {arguments.extend}")
+                raise UsageError(
+                    f"--extend must be at least the run's {base.steps} steps. Received: {arguments.extend}"
+                )
             settings = dataclasses.replace(settings, steps=arguments.extend)
     elif arguments.extend is not None:
         raise UsageError("--extend needs --resume DIR, the run to lengthen")
@@ -122,6 +126,8 @@ def preset_table() -> str:
 
 def fit(arguments: Arguments) -> None:
     """Train, score and export. Everything that can be refused is refused before the run folder is made."""
+    if arguments.run_dir is not None:
+        run_folder.require_new(arguments.run_dir)
     cli.load_tensorflow()
     import data_tools
     from tfgan_suite import loop
@@ -195,7 +201,9 @@ def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config) -> Non
                          f"point --data-dir of its config.json to the same data")  # fmt: skip
     for name, now in (("versions", run_folder.versions()), ("machine", run_folder.machine())):
         if record.get(name) != now:
-            cli.report(f"note: {name} differ from the run's beginning, so it will not go on bit by bit as it would have")
+            cli.report(
+                f"note: {name} differ from the run's beginning, so it will not go on bit by bit as it would have"
+            )
     found = checkpoints.newest(run.checkpoints, cli.report)
     if found is None:
         run.cut_back(-1)

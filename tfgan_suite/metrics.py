@@ -79,7 +79,7 @@ def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean [d], and a root A of the covariance: C = A^T A, A [min(N, d), d]."""
     mean = features.mean(axis=0)
     root = np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
-    return mean, root
+    return mean, np.asarray(root)
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,6 @@ def draw(log: list[dict[str, Any]], folder: Path) -> list[Path]:
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.legend()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=100)
-        files.replace(folder / name, lambda file, content=buffer.getvalue(): file.write(content))
+        files.replace(folder / name, functools.partial(figure.savefig, format="png", dpi=100))
         paths.append(folder / name)
     return paths

@@ -109,6 +109,12 @@ class RunFolder:
             raise SuiteError(f"{self.path} is in use by another process: wait for it or stop it") from None
 
 
+def require_new(path: Path) -> None:
+    """Raises UsageError if `path` holds something already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"--run-dir must be new or empty; to go on with a run use --resume {path}")
+
+
 def create(settings: Config, path: Path | None, parent: Path = Path("results/runs")) -> RunFolder:
     """Make the folder of a new run: `path`, or the next number under `parent`.
 
@@ -117,8 +123,7 @@ def create(settings: Config, path: Path | None, parent: Path = Path("results/run
         SuiteError: if it cannot be made.
     """
     if path is not None:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(f"--run-dir must be new or empty; to go on with a run use --resume {path}")
+        require_new(path)
         run = RunFolder(path)
         with files.writing(path):
             path.mkdir(parents=True, exist_ok=True)

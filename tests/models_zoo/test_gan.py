@@ -176,7 +176,9 @@ def test_discriminator_steps_split_the_batch():
 @pytest.mark.parametrize("loss", load_variant("sngan").losses)
 def test_the_loss_option_changes_the_step(loss):
     logs = build("sngan", loss=loss).train_step(real_images())
-    others = [build("sngan", loss=other).train_step(real_images()) for other in load_variant("sngan").losses if other != loss]
+    others = [
+        build("sngan", loss=other).train_step(real_images()) for other in load_variant("sngan").losses if other != loss
+    ]
     assert all(float(other["g_loss"]) != float(logs["g_loss"]) for other in others)
 
 

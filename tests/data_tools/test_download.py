@@ -1,0 +1,105 @@
+"""The real download path against a local server that can break off, refuse and lie."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from data_tools import cifar10
+from data_tools.download import CACHE_VARIABLE, download
+from data_tools.images import DataError
+
+CONTENT = bytes(range(256)) * 5000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted = self.headers.get("Range")
+        server.requests.append(wanted)
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.ranges else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : server.break_at or None])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests, server.status, server.ranges, server.break_at = [], 200, True, None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"http://127.0.0.1:{server.server_port}/archive.bin"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_downloads_once(server, tmp_path):
+    path = download(server.url, DIGEST, folder=tmp_path / "cache")
+    assert path.read_bytes() == CONTENT
+    assert download(server.url, DIGEST, folder=tmp_path / "cache") == path
+    assert len(server.requests) == 1
+    assert [entry.name for entry in path.parent.iterdir()] == ["archive.bin"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_interrupted_download_goes_on(server, tmp_path, ranges):
+    server.break_at = 400_000
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        download(server.url, DIGEST, folder=tmp_path)
+    have = (tmp_path / "archive.bin.part").stat().st_size
+    assert 0 < have <= 400_000
+    server.break_at, server.ranges = None, ranges
+    assert download(server.url, DIGEST, folder=tmp_path).read_bytes() == CONTENT
+    assert server.requests == [None, f"bytes={have}-"]
+
+
+def test_a_whole_part_is_not_asked_for_again(server, tmp_path):
+    (tmp_path / "archive.bin.part").write_bytes(CONTENT)
+    assert download(server.url, DIGEST, folder=tmp_path).read_bytes() == CONTENT
+
+
+def test_a_wrong_hash_is_refused_and_nothing_is_kept(server, tmp_path):
+    with pytest.raises(DataError, match=f"SHA-256 {DIGEST}, expected 00"):
+        download(server.url, "00", folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_says_what_to_do(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataError, match="cannot be downloaded.*\nDownload it by hand and pass its place as --data-dir"):
+        download(server.url, DIGEST, folder=tmp_path)
+
+
+def test_offline_says_what_to_do_in_two_lines(tmp_path):
+    with pytest.raises(DataError) as caught:
+        download("http://127.0.0.1:9/archive.bin", DIGEST, folder=tmp_path)
+    assert len(str(caught.value).splitlines()) == 2
+    assert "by hand" in str(caught.value)
+
+
+def test_cifar10_uses_the_cache_folder(server, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(cifar10, "URL", server.url)
+    monkeypatch.setattr(cifar10, "SHA256", DIGEST)
+    with pytest.raises(DataError, match="no readable archive"):
+        cifar10.load("train")
+    assert (tmp_path / "cache" / "archive.bin").read_bytes() == CONTENT
+
+
+def test_an_unwritable_cache_is_one_line(server, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match=f"cannot be written.*set {CACHE_VARIABLE}"):
+        download(server.url, DIGEST, folder=tmp_path / "file" / "cache")

@@ -1,0 +1,148 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_tools import folder, images
+from data_tools.images import DataError
+
+
+def write(path, size=(40, 30), colour=(200, 30, 90), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path, **options)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for split in ("train", "test"):
+        for name, colour in (("cat", (250, 0, 0)), ("ant", (0, 250, 0))):
+            for i in range(3):
+                write(tmp_path / split / name / f"{i}.png", colour=colour)
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", ["", "train"])
+def test_classes_in_order_and_both_splits(root, given):
+    for split in ("train", "test"):
+        data = folder.load(split, image_size=16, data_dir=root / given)
+        assert data.class_names == ("ant", "cat")
+        assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert data.images.shape == (6, 16, 16, 3)
+        assert data.images[0, 8, 8].tolist() == [0, 250, 0] and data.images[5, 8, 8].tolist() == [250, 0, 0]
+
+
+def test_a_folder_of_classes_is_the_train_split(root):
+    (root / "test").rename(root / "other")
+    data = folder.load("train", image_size=16, data_dir=root / "other")
+    assert len(data) == 6
+    with pytest.raises(DataError, match="no 'test' split"):
+        folder.load("test", image_size=16, data_dir=root / "other")
+
+
+def test_centre_crop_and_resize_are_pillows(root):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))
+    picture.save(root / "train" / "ant" / "0.png")
+    ours = folder.load("train", image_size=20, data_dir=root).images[0]
+    independent = picture.crop((15, 0, 75, 60)).resize((20, 20), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(ours, np.asarray(independent))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(tmp_path, orientation):
+    upright = np.zeros((16, 16, 3), np.uint8)
+    upright[:8, :8] = 255
+    turned = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(upright, 3),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(turned).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "turned.png", 16), upright)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("picture.tif" if mode in ("CMYK", "I;16") else "picture.png")
+    Image.new(mode, (20, 20)).save(path)
+    assert images.read_image(path, 16).shape == (16, 16, 3)
+
+
+def test_transparency_is_laid_on_black(tmp_path):
+    Image.new("RGBA", (16, 16), (255, 255, 255, 0)).save(tmp_path / "clear.png")
+    assert images.read_image(tmp_path / "clear.png", 16).max() == 0
+
+
+def bomb(side=30_000):
+    """A PNG of a few hundred bytes whose header claims side x side pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+HOSTILE = {"broken.jpg": b"\xff\xd8\xff broken", "empty.png": b"", "bomb.png": bomb(), "large.png": bomb(9000)}
+
+
+@pytest.mark.parametrize(("name", "content"), HOSTILE.items(), ids=list(HOSTILE))
+def test_broken_and_hostile_files_are_named(root, name, content):
+    (root / "train" / "ant" / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        folder.load("train", image_size=16, data_dir=root)
+
+
+def test_a_truncated_jpeg_is_named(root):
+    path = root / "train" / "ant" / "cut.jpg"
+    write(path, size=(200, 200))
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(DataError, match="cut.jpg cannot be read"):
+        folder.load("train", image_size=16, data_dir=root)
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(DataError, match="needs --data-dir DIR"):
+        folder.load("train", image_size=16)
+    with pytest.raises(DataError, match="existing folder. Received: .*nowhere"):
+        folder.load("train", image_size=16, data_dir=tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no class folders"):
+        folder.load("train", image_size=16, data_dir=tmp_path)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "notes.txt").write_text("no image")
+    with pytest.raises(DataError, match="hold no images"):
+        folder.load("train", image_size=16, data_dir=tmp_path)
+
+
+def test_fingerprint_follows_pixels_labels_and_names(root):
+    def fingerprint():
+        return folder.load("train", image_size=16, data_dir=root).fingerprint()
+
+    first = fingerprint()
+    assert fingerprint() == first
+    write(root / "train" / "ant" / "0.png", colour=(0, 249, 0))
+    second = fingerprint()
+    (root / "train" / "cat").rename(root / "train" / "dog")
+    assert len({first, second, fingerprint()}) == 3
+
+
+def test_labelled_images_refuse_inconsistent_arrays():
+    good = np.zeros((2, 4, 4, 3), np.uint8)
+    for arrays, message in (
+        ((good.astype(float), np.zeros(2, int), ("a",)), "must be uint8"),
+        ((good, np.zeros(3, int), ("a",)), "one integer per image"),
+        ((good, np.array([0, 1]), ("a",)), r"labels must be in 0..0. Received: 0..1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            images.LabelledImages(*arrays)

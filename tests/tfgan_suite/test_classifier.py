@@ -1,0 +1,123 @@
+"""The classifier that ships, the command that made it, and the scores that come from it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data_tools import shapes
+from data_tools.images import LabelledImages
+from tfgan_suite import classifier, cli, evaluation, metrics
+from tfgan_suite.errors import SuiteError, UsageError
+
+FINGERPRINT = "76023bb8a3758f68ab3f384bfe65a69473047e8d612a4c92e6ba275f784f8175"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return classifier.load("shapes")
+
+
+@pytest.fixture(scope="module")
+def test_split():
+    return shapes.load("test")
+
+
+def test_the_shipped_one_is_small_known_and_accurate(shipped, test_split):
+    assert classifier.BUILT_IN["shapes"].stat().st_size < 1_000_000
+    assert shipped.fingerprint == FINGERPRINT
+    assert shipped.class_names == shapes.CLASS_NAMES
+    logits, features = shipped(test_split.images)
+    assert logits.shape == (10_000, 10) and features.shape == (10_000, 64)
+    assert (logits.argmax(axis=1) == test_split.labels).mean() > 0.99
+    assert metrics.classifier_score(logits)[0] > 9.9
+
+
+def test_its_recorded_accuracy_and_origin_are_true(test_split):
+    with np.load(classifier.BUILT_IN["shapes"]) as stored:
+        about = json.loads(str(stored["about"]))
+    assert about["test_accuracy"] > 0.99
+    assert about["dataset_fingerprint"] == shapes.load("train").fingerprint()
+
+
+def test_batches_do_not_matter(shipped, test_split):
+    images = test_split.images[:300]
+    whole = shipped(images)
+    parts = [shipped(images[i : i + 7]) for i in range(0, 300, 7)]
+    for i in range(2):
+        np.testing.assert_allclose(np.concatenate([part[i] for part in parts]), whole[i], rtol=1e-4, atol=1e-4)
+
+
+def test_other_sizes_are_resized(shipped):
+    large = shapes.draw(200, seed=4, image_size=108)
+    logits, _ = shipped(large.images)
+    assert (logits.argmax(axis=1) == large.labels).mean() > 0.95
+
+
+def test_the_command_trains_saves_and_loads(tmp_path, monkeypatch, capsys):
+    small = {"train": shapes.draw(2000, seed=1), "test": shapes.draw(500, seed=2)}
+    monkeypatch.setattr(classifier.data_tools, "load", lambda name, split, **_: small[split])
+    path = tmp_path / "new" / "c.npz"
+    assert cli.run(classifier.main, ["--output", str(path), "--epochs", "2", "--name", "mine", "--debug"]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+    loaded = classifier.load(str(path))
+    assert loaded.name == "mine" and loaded.class_names == shapes.CLASS_NAMES
+    accuracy = (loaded(small["test"].images)[0].argmax(axis=1) == small["test"].labels).mean()
+    assert accuracy > 0.5
+    with np.load(path) as stored:
+        assert json.loads(str(stored["about"]))["test_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
+def test_foreign_files_are_refused(tmp_path, content):
+    (tmp_path / "c.npz").write_bytes(content)
+    with pytest.raises(SuiteError, match="no classifier made by tfgan_suite.classifier"):
+        classifier.load(str(tmp_path / "c.npz"))
+
+
+def test_files_with_wrong_arrays_are_refused(tmp_path):
+    about = json.dumps({"name": "x", "image_size": 32, "class_names": ["a", "b"]})
+    np.savez(tmp_path / "c.npz", about=np.array(about), weight_0=np.zeros(3))
+    with pytest.raises(SuiteError, match="no classifier"):
+        classifier.load(str(tmp_path / "c.npz"))
+    np.savez(tmp_path / "d.npz", about=np.array([{}], dtype=object))
+    with pytest.raises(SuiteError, match="no classifier"):
+        classifier.load(str(tmp_path / "d.npz"))
+    with pytest.raises(UsageError, match="must be one of shapes.*Received: nowhere"):
+        classifier.load("nowhere")
+
+
+class FixedImages:
+    """A sampler that shows given images, so that the score is known."""
+
+    image_size = 32
+
+    def __init__(self, images):
+        self._images = images
+
+    def images(self, num_images, seed):
+        return self._images[:num_images]
+
+
+def test_scores_of_real_images_are_near_perfect_and_carry_their_protocol(shipped, test_split):
+    real = evaluation.reference(shipped, test_split, "shapes:test")
+    train = shapes.draw(2000, seed=77)
+    lines = evaluation.score(FixedImages(train.images), shipped, real, num_images=2000, step=5, images_seen=80)
+    value = {line["metric"]: line["value"] for line in lines}
+    assert value["classifier_score"] > 9.9
+    assert value["smallest_class_fraction"] == pytest.approx(0.1, abs=0.002)
+    one_class = LabelledImages(train.images[train.labels == 0], train.labels[train.labels == 0], train.class_names)
+    worse = evaluation.score(FixedImages(one_class.images), shipped, real, num_images=200, step=5, images_seen=80)
+    assert worse[1]["value"] > 20 * value["frechet_classifier_distance"] > 0
+    assert worse[0]["value"] == pytest.approx(1, abs=0.01) and worse[2]["value"] == 0
+    protocol = {
+        "metric", "value", "spread", "spread_is", "num_generated", "num_real", "splits", "order", "classifier",
+        "classifier_fingerprint", "resize", "values", "quantisation", "weights", "latent_seed", "shuffle_seed",
+        "reference", "dtype", "step", "images_seen", "seconds", "versions", "class_fractions",
+    }  # fmt: skip
+    for line in lines:
+        assert line.keys() == protocol
+        assert (line["num_generated"], line["num_real"], line["step"], line["images_seen"]) == (2000, 10_000, 5, 80)
+        json.dumps(line, allow_nan=False)
+    with pytest.raises(UsageError, match="2 images or more. Received: num_images=1"):
+        evaluation.score(FixedImages(train.images), shipped, real, num_images=1, step=0, images_seen=0)

@@ -1,0 +1,92 @@
+"""The commands as a user calls them: help, refusals, exit status, nothing half-written."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+COMMANDS = ("fit", "export", "classifier")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_fast_and_has_examples(name, command):
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        result = command(f"tfgan_suite.{name}", "--help")
+        seconds.append(time.monotonic() - began)
+        assert result.returncode == 0 and f"python -m tfgan_suite.{name} " in result.stdout
+        assert result.stderr == ""
+    assert statistics.median(seconds) < 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_does_not_import_tensorflow(name):
+    code = f"import sys, tfgan_suite.{name}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_list_presets(command):
+    result = command("tfgan_suite.fit", "--list-presets")
+    assert result.returncode == 0 and "Frank and Juracek" in result.stdout
+
+
+def broken_image_folder(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "photos" / name / "good.png")
+    (tmp_path / "photos" / "b" / "bad.png").write_bytes(b"\x89PNG broken")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--no-such-flag", "1"], 2, "--no-such-flag"),
+        (["--dataset", "folder", "--data-dir", "nowhere"], 1, "nowhere"),
+        (["--dataset", "folder", "--data-dir", "empty"], 1, "no class folders"),
+        (["--dataset", "folder", "--data-dir", "photos"], 1, "bad.png cannot be read as an image"),
+        (["--dataset", "folder"], 1, "needs --data-dir"),
+        (["--batch-size", "0"], 2, "--batch-size must be at least 1"),
+        (["--image-size", "33"], 2, "multiple of 4 from 16 on, for instance 32 or 36"),
+        (["--loss", "wasserstein"], 2, "loss must be one of hinge"),
+        (["--classifier", "nowhere.npz"], 2, "--classifier must be one of shapes"),
+        (["--classifier", "notes.txt"], 1, "notes.txt is no classifier"),
+        (["--data-dir", "photos"], 1, "shapes are drawn, not read"),
+        (["--run-dir", "notes.txt"], 2, "--run-dir must be new or empty"),
+        (["--run-dir", "notes.txt/run"], 1, "cannot be written"),
+        (["--run-dir", "photos"], 2, "--resume photos"),
+        (["--dataset", "cifar10"], 1, "by hand"),
+    ],
+)
+def test_refusals_write_nothing(command, tmp_path, arguments, status, message):
+    broken_image_folder(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("notes")
+    before = sorted(tmp_path.rglob("*"))
+    # a proxy that refuses at once, so that a download fails like offline without touching the network
+    env = {"https_proxy": "http://127.0.0.1:9", "TFGAN_SUITE_CACHE": str(tmp_path.parent / "cache")}
+    result = command("tfgan_suite.fit", "--steps", "5", *arguments, env=env)
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    assert message in result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("sngan on ")]
+    assert 1 <= len(lines) <= 2 and "Traceback" not in result.stderr, result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_export_refuses_what_is_no_run_and_what_is_in_the_way(command, tmp_path):
+    result = command("tfgan_suite.export", "nowhere", "out")
+    assert result.returncode == 2 and "nowhere is no run folder" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_prints_configuration_and_layer_tables(command, tmp_path):
+    result = command("tfgan_suite.fit", "--dry-run", "--preset", "dcgan", "--dataset", "shapes", "--width", "0.25")
+    assert result.returncode == 0, result.stderr
+    assert '"variant": "dcgan"' in result.stdout and '"loss": "non_saturating"' in result.stdout
+    assert "to_image (Conv2DTranspose)" in result.stdout and "Total params" in result.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,145 @@
+import dataclasses
+import json
+
+import pytest
+
+from tfgan_suite import config, fit
+from tfgan_suite.config import Config
+from tfgan_suite.errors import UsageError
+from tfgan_suite.presets import PRESETS
+from tfgan_suite.run_folder import RunFolder
+
+NOT_DEFAULT = {
+    "variant": "dcgan", "dataset": "folder", "data_dir": "x", "image_size": 64, "width": 0.5, "latent_dim": 7,
+    "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
+    "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
+    "mixed_precision": "bfloat16", "jit_compile": True, "log_every": 12, "sample_every": 13, "checkpoint_every": 14,
+    "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
+}  # fmt: skip
+
+
+def flags(values):
+    result = []
+    for name, value in values.items():
+        flag = "--" + name.replace("_", "-")
+        result += [flag] if value is True else [flag, str(value)]
+    return result
+
+
+def test_every_field_has_a_flag_and_a_json_name(tmp_path):
+    expected = dataclasses.replace(Config(), **NOT_DEFAULT)
+    assert set(NOT_DEFAULT) | {"epochs"} == {field.name for field in dataclasses.fields(Config)}
+    assert all(expected.as_dict()[name] != Config().as_dict()[name] for name in NOT_DEFAULT)
+    assert fit.parse(flags(NOT_DEFAULT)).settings == expected
+    (tmp_path / "c.json").write_text(json.dumps(NOT_DEFAULT))
+    assert fit.parse(["--config", str(tmp_path / "c.json")]).settings == expected
+    (tmp_path / "c.json").write_text(json.dumps({"config": NOT_DEFAULT, "versions": {}}))
+    assert config.read_json(tmp_path / "c.json", Config()) == expected
+
+
+def test_flags_go_over_the_file_and_the_file_over_the_preset(tmp_path):
+    (tmp_path / "c.json").write_text('{"width": 0.5, "batch_size": 5}')
+    settings = fit.parse(["--preset", "dcgan", "--config", str(tmp_path / "c.json"), "--batch-size", "6"]).settings
+    assert (settings.variant, settings.width, settings.batch_size, settings.epochs) == ("dcgan", 0.5, 6, 40)
+
+
+def test_presets_are_valid_and_told_apart():
+    for name, preset in PRESETS.items():
+        assert fit.parse(["--preset", name]).settings == preset.config
+        assert preset.paper and preset.minutes and name in fit.preset_table()
+    dcgan = PRESETS["dcgan"].config  # Frank and Juracek, table of section 4.2
+    assert (dcgan.generator_learning_rate, dcgan.discriminator_learning_rate) == (2e-4, 2e-4)
+    assert (dcgan.batch_size, dcgan.discriminator_steps, dcgan.epochs, dcgan.image_size) == (128, 1, 40, 32)
+    assert PRESETS["dcgan-108"].config.image_size == 108
+
+
+def test_steps_replace_epochs_and_the_other_way_round():
+    assert fit.parse(["--preset", "dcgan", "--steps", "9"]).settings.epochs is None
+    assert fit.parse(["--epochs", "2.5"]).settings == dataclasses.replace(
+        PRESETS["quickstart"].config, steps=None, epochs=2.5
+    )
+
+
+def test_epochs_are_passes_of_the_discriminator():
+    class Any:
+        adversarial_loss = "hinge"
+
+    settings = dataclasses.replace(Config(), epochs=2.0, batch_size=10, discriminator_steps=3)
+    assert fit.resolved(settings, Any, 1001).steps == 67  # 2 * 1001 / 30, rounded up
+    assert fit.resolved(settings, Any, 1001).loss == "hinge"
+    with pytest.raises(UsageError, match="--steps or --epochs"):
+        fit.resolved(Config(), Any, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-siz", "3"], "--batch-siz"),
+        (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
+        (["--batch-size", "x"], "--batch-size"),
+        (["--width", "-1"], "--width must be a positive number. Received: -1.0"),
+        (["--width", "nan"], "--width must be a positive number"),
+        (["--ema-decay", "1"], r"--ema-decay must be in \[0, 1\)"),
+        (["--seed", "-1"], "--seed must be from 0"),
+        (["--seed", str(2**31)], "--seed must be from 0"),
+        (["--steps", "0"], "--steps must be positive"),
+        (["--steps", "3", "--epochs", "3"], "--steps and --epochs say the same thing"),
+        (["--variant", "gan"], "--variant"),
+        (["--dataset", "imagenet"], "--dataset"),
+        (["--preset", "gan"], "--preset must be one of quickstart, dcgan"),
+        (["--extend", "5"], "--extend needs --resume"),
+        (["--config", "nowhere.json"], "readable JSON file. Received: nowhere.json"),
+        (["--resume", "nowhere"], "nowhere is no run folder"),
+        (["stray"], "stray"),
+    ],
+)
+def test_refusals_are_one_or_two_lines(arguments, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        fit.parse(arguments)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "JSON object of fields. Received: list"),
+        ("{", "readable JSON file"),
+        ('{"batch_sizes": 3}', "unknown field 'batch_sizes'; did you mean 'batch_size'"),
+        ('{"batch_size": "3"}', "batch_size must be int. Received: '3'"),
+        ('{"batch_size": true}', "batch_size must be int. Received: True"),
+        ('{"batch_size": 3.5}', "batch_size must be int"),
+        ('{"flip": 1}', "flip must be bool"),
+        ('{"variant": "gan"}', "variant must be Variant. Received: 'gan'"),
+        ('{"mixed_precision": "float8"}', "mixed_precision must be"),
+        ('{"width": NaN}', "--width must be a positive number"),
+    ],
+)
+def test_configuration_files_are_checked(tmp_path, content, message):
+    (tmp_path / "c.json").write_text(content)
+    with pytest.raises(UsageError, match=message):
+        config.read_json(tmp_path / "c.json", Config())
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunFolder(tmp_path)
+    run.write_config(dataclasses.replace(PRESETS["quickstart"].config, steps=100, loss="hinge"), "0" * 64, ("a",))
+    return run
+
+
+def test_resume_takes_the_configuration_of_the_run(run):
+    assert fit.parse(["--resume", str(run.path)]).settings.steps == 100
+    assert fit.parse(["--resume", str(run.path), "--width", "0.25"]).settings.width == 0.25  # the same as it was
+    assert fit.parse(["--resume", str(run.path), "--extend", "250"]).settings.steps == 250
+
+
+def test_resume_refuses_changes_and_lists_them(run):
+    with pytest.raises(UsageError, match="width: 0.25 -> 0.5; batch_size: 32 -> 8"):
+        fit.parse(["--resume", str(run.path), "--width", "0.5", "--batch-size", "8"])
+    with pytest.raises(UsageError, match="steps: 100 -> 300"):
+        fit.parse(["--resume", str(run.path), "--steps", "300"])
+    for name in ("--preset=dcgan", "--config=x", "--run-dir=x"):
+        with pytest.raises(UsageError, match="cannot be given with --resume"):
+            fit.parse(["--resume", str(run.path), *name.split("=")])
+    with pytest.raises(UsageError, match="--extend must be at least the run's 100 steps. Received: 50"):
+        fit.parse(["--resume", str(run.path), "--extend", "50"])
