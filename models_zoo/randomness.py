@@ -35,7 +35,16 @@ def latents_of(num_images, seed, latent_dim):
 
     So the first four of nine images are the same as four images of that seed.
     """
-    seed = tf.cast(seed, tf.int32)
+    return _latents_of(tf.convert_to_tensor(num_images), tf.cast(seed, tf.int32), latent_dim)
+
+
+def labels_of(num_images, seed, num_classes):
+    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone."""
+    return _labels_of(tf.convert_to_tensor(num_images), tf.cast(seed, tf.int32), num_classes)
+
+
+@tf.function  # a hundred times faster than the eager loop
+def _latents_of(num_images, seed, latent_dim):
     return tf.map_fn(
         lambda i: tf.random.stateless_normal([latent_dim], tf.stack([seed, i]), alg="philox"),
         tf.range(num_images),
@@ -43,9 +52,9 @@ def latents_of(num_images, seed, latent_dim):
     )
 
 
-def labels_of(num_images, seed, num_classes):
-    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone."""
-    seed = tf.random.experimental.stateless_fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), SAMPLE_LABELS, alg="philox")
+@tf.function
+def _labels_of(num_images, seed, num_classes):
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), SAMPLE_LABELS, alg="philox")
     return tf.map_fn(
         lambda i: tf.random.stateless_uniform(
             [], tf.random.experimental.stateless_fold_in(seed, i, alg="philox"), 0, num_classes, tf.int32, alg="philox"
