@@ -51,9 +51,7 @@ class GAN(keras.Model):
         self.ema_decay = ema_decay
         self.seed = seed
         self.latent_dim = generator.input_shape[-1]
-        self.step = self.add_weight(
-            shape=(), initializer="zeros", dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
-        )
+        self.step = self.add_weight(shape=(), initializer="zeros", dtype="int64", trainable=False, name="step")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.logged}
         self.built = True
 
@@ -122,10 +120,15 @@ class GAN(keras.Model):
         return randomness.normal([batch_size, self.latent_dim], randomness.key(self.seed, self.step.value, use, index))
 
     def apply(self, optimizer, tape, loss, network):
-        """Apply the gradients of `loss` to `network`; returns their global norm."""
+        """Apply the gradients of `loss` to `network`; returns their global norm on this replica.
+
+        `optimizer.apply` adds up the gradients of all replicas, so each is divided by their number: the update is that
+        of the mean over the whole batch.
+        """
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         variables = network.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        optimizer.apply(gradients, variables)
+        optimizer.apply([gradient / replicas for gradient in gradients], variables)
         return tf.linalg.global_norm(gradients)
 
     def update_ema(self):
@@ -145,6 +148,9 @@ class GAN(keras.Model):
 
     def track(self, logs):
         """Add this step's values to the running means; `logged` names them all, so that none is born mid-graph."""
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            logs = context.all_reduce(tf.distribute.ReduceOp.MEAN, logs)
         for name, value in logs.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
@@ -152,8 +158,8 @@ class GAN(keras.Model):
     def state(self):
         """Every variable that the rest of training depends on, by a unique and stable name.
 
-        Both networks, the averaged generator, both optimizers, the step, and whatever else the variant added; there
-        is no hidden state, as all noise is a function of the seed and the step.
+        Both networks, the averaged generator, both optimizers, the step, the running means of the log, and whatever
+        else the variant added; there is no hidden state, as all noise is a function of the seed and the step.
         """
         sections = {
             "generator": self.generator.variables,
@@ -161,6 +167,7 @@ class GAN(keras.Model):
             "ema_generator": self.ema_generator.variables,
             "generator_optimizer": self.generator_optimizer.variables,
             "discriminator_optimizer": self.discriminator_optimizer.variables,
+            "log": [variable for tracker in self.trackers.values() for variable in tracker.variables],
         }
         named, seen = {}, set()
         for section, variables in sections.items():

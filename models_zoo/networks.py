@@ -9,6 +9,7 @@ up. Sizes are multiples of 4 from 16 on.
 """
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from models_zoo.spectral_normalization import SpectralNormalization
@@ -66,7 +67,7 @@ def dcgan_generator(image_size, channels=3, latent_dim=128, width=1.0):
     x = layers.Dense(path[0] ** 2 * widths[0], use_bias=False, kernel_initializer=_normal(), name="project")(latents)
     x = layers.Reshape((path[0], path[0], widths[0]), name="reshape")(x)
     for i, (size, next_size) in enumerate(zip(path[:-1], path[1:], strict=True)):
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{i}")(x)
+        x = _batch_normalization(f"norm_{i}")(x)
         x = layers.ReLU(name=f"relu_{i}")(x)
         last = i == len(path) - 2
         x = layers.Conv2DTranspose(
@@ -120,7 +121,7 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
         )
         x = _spectral(conv, f"sn_{i}")(x) if spectral else conv(x)
         if normalized and normalization == "batch":
-            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{i}")(x)
+            x = _batch_normalization(f"norm_{i}")(x)
         elif normalized:
             x = layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5, name=f"norm_{i}")(x)
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
@@ -134,6 +135,12 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
 def _normal():
     """Radford et al. (2016), section 4: zero-centred normal with standard deviation 0.02."""
     return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _batch_normalization(name):
+    """Over the whole batch, also when it is spread over replicas; the faster local form when it is not."""
+    distributed = tf.distribute.has_strategy()
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=distributed, name=name)
 
 
 def _spectral(layer, name):

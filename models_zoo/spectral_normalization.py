@@ -52,7 +52,6 @@ class SpectralNormalization(keras.layers.Wrapper):
             initializer=keras.initializers.RandomNormal(stddev=1.0, seed=0),
             trainable=False,
             autocast=False,
-            aggregation="only_first_replica",
             name="left_singular_vector",
         )
         with tf.init_scope():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from models_zoo import load_variant
@@ -11,8 +12,41 @@ from tfgan_suite.errors import UsageError
 CHANNELS = 3
 
 
+def strategy_of(settings: Config) -> Any:
+    """The `tf.distribute.Strategy` that `settings.distribute` names.
+
+    Raises:
+        UsageError: if the batch cannot be shared out equally, or TF_CONFIG does not describe the workers.
+    """
+    import tensorflow as tf
+
+    if settings.distribute == "multiworker":
+        if not os.environ.get("TF_CONFIG"):
+            raise UsageError("--distribute multiworker needs the environment variable TF_CONFIG of each worker")
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    elif settings.distribute == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    else:
+        strategy = tf.distribute.get_strategy()
+    if settings.batch_size % strategy.num_replicas_in_sync:
+        raise UsageError(
+            f"--batch-size must be a multiple of the {strategy.num_replicas_in_sync} replicas. "
+            f"Received: {settings.batch_size}"
+        )
+    return strategy
+
+
+def is_chief(strategy: Any) -> bool:
+    """Whether this process is the one that writes: the only one, or worker 0."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.task_type or (resolver.task_type == "chief" or resolver.task_id == 0)
+
+
 def build(settings: Config) -> Any:
     """The compiled variant with freshly drawn weights, the same for the same configuration.
+
+    To be called in the scope of the strategy that will train it.
 
     Raises:
         UsageError: for a size, loss or width that the variant cannot have.

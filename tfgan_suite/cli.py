@@ -85,7 +85,7 @@ def load_tensorflow() -> None:
             import keras  # noqa: F401
             import tensorflow as tf
 
-            tf.config.list_logical_devices()
+            tf.config.list_physical_devices()
         except BaseException:
             notes.seek(0)
             os.write(saved, notes.read())

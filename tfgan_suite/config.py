@@ -63,6 +63,8 @@ class Config:
     """Seed of everything random: weights, noise, data order, samples."""
     mixed_precision: Literal["none", "bfloat16"] = "none"
     """Compute in bfloat16; weights, losses and averages stay float32."""
+    distribute: Literal["none", "mirrored", "multiworker"] = "none"
+    """Spread each batch over all devices of this machine, or over the workers that TF_CONFIG names."""
     jit_compile: bool = False
     """Compile the step with XLA: other random numbers, slower on a CPU."""
     log_every: int = 50

@@ -13,16 +13,20 @@ import importlib.util
 import json
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfgan_suite import cli, config, run_folder
 from tfgan_suite.config import Config
 from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.presets import PRESETS
 from tfgan_suite.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from data_tools.images import LabelledImages
 
 PROG = "python -m tfgan_suite.fit"
 _GRID_IMAGES = 64
@@ -126,21 +130,26 @@ def preset_table() -> str:
 
 def fit(arguments: Arguments) -> None:
     """Train, score and export. Everything that can be refused is refused before the run folder is made."""
+    began = time.monotonic()
     if arguments.run_dir is not None:
         run_folder.require_new(arguments.run_dir)
     cli.load_tensorflow()
     import data_tools
     from tfgan_suite import loop
-    from tfgan_suite.building import build
+    from tfgan_suite.building import build, is_chief, strategy_of
 
-    began = time.monotonic()
     settings = arguments.settings
     data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
     data = data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
-    gan = build(settings)
+    strategy = strategy_of(settings)
+    with strategy.scope():
+        gan = build(settings)
     settings = resolved(settings, gan, len(data))
     if arguments.dry_run:
         print_dry_run(settings, gan)
+        return
+    if not is_chief(strategy):
+        follow(arguments, settings, gan, data, strategy)
         return
     score = scorer(settings, gan, data_dir)
     cli.report(f"{settings.variant} on {len(data):,} images of {settings.dataset}, {settings.steps:,} steps")
@@ -165,9 +174,19 @@ def fit(arguments: Arguments) -> None:
         draw(0)
         if score is not None and settings.evaluate_every:
             score(run, 0)
-    loop.train(gan, settings, data, run, watchers)
+    loop.train(gan, settings, data, run, watchers, strategy)
     finish(gan, settings, run, data.class_names)
     cli.report(f"{time.monotonic() - began:.0f} s in all")
+
+
+def follow(arguments: Arguments, settings: Config, gan: Any, data: LabelledImages, strategy: Any) -> None:
+    """What a worker that is not the chief does: the same steps, and nothing to show for them."""
+    from tfgan_suite import loop
+
+    if arguments.resume is not None:
+        restore(RunFolder(arguments.resume), gan, data.fingerprint(), settings, cut_back=False)
+    with tempfile.TemporaryDirectory() as folder:
+        loop.train(gan, settings, data, run_folder.create(settings, Path(folder) / "worker"), [], strategy)
 
 
 def resolved(settings: Config, gan: Any, num_images: int) -> Config:
@@ -187,8 +206,8 @@ def print_dry_run(settings: Config, gan: Any) -> None:
         network.summary(line_length=100, print_fn=print)
 
 
-def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config) -> None:
-    """Bring `gan` to the newest readable checkpoint and cut the logs back to it.
+def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config, *, cut_back: bool = True) -> None:
+    """Bring `gan` to the newest readable checkpoint and, if `cut_back`, the logs too.
 
     Raises:
         SuiteError: if the training data are not the run's.
@@ -206,13 +225,15 @@ def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config) -> Non
             )
     found = checkpoints.newest(run.checkpoints, cli.report)
     if found is None:
-        run.cut_back(-1)
+        if cut_back:
+            run.cut_back(-1)
         cli.report("no checkpoint yet: starting from the beginning")
         return
     path, arrays = found
     checkpoints.restore(gan.state(), arrays, path)
     step = int(gan.step.numpy())
-    run.cut_back(step)
+    if cut_back:
+        run.cut_back(step)
     done = ", which is all: use --extend N for more" if step >= (settings.steps or 0) else ""
     cli.report(f"resumed at step {step:,} of {settings.steps:,}{done}")
 

@@ -34,6 +34,7 @@ def train(
     data: LabelledImages,
     run: RunFolder,
     watchers: list[tuple[int, Callable[[int], None]]],
+    strategy: tf.distribute.Strategy | None = None,
 ) -> None:
     """Train from the present step of `gan` to `settings.steps`.
 
@@ -44,6 +45,7 @@ def train(
         run: where log and checkpoints go.
         watchers: pairs (every, function): `function(step)` is called after each multiple of `every` steps and after
             the last; sample grids and scores are made so.
+        strategy: in whose scope `gan` was built; the default strategy if None.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, when all is saved.
@@ -52,7 +54,7 @@ def train(
     total = settings.steps
     assert total is not None, "resolve the configuration first"
     step = int(gan.step.numpy())
-    run_steps = compiled_steps(gan, settings)
+    run_steps = compiled_steps(gan, settings, strategy)
     images_per_step = settings.batch_size * settings.discriminator_steps
     intervals = [settings.log_every, settings.checkpoint_every, *(every for every, _ in watchers)]
     clock = time.monotonic() - _seconds_so_far(run)
@@ -91,14 +93,22 @@ def train(
                 )
 
 
-def compiled_steps(gan: Any, settings: Config) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
+def compiled_steps(
+    gan: Any, settings: Config, strategy: tf.distribute.Strategy | None = None
+) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
     """A compiled function from images uint8 [K, n, H, W, C] and labels int32 [K, n] to "all was finite".
 
     It runs K steps, and stops after the first that logs a number that is not finite. How many steps one call runs
     changes nothing in their result.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     size, channels = gan.generator.output_shape[1], gan.generator.output_shape[3]
     rows = settings.batch_size * settings.discriminator_steps
+
+    def step(images, labels):
+        images, labels = share(images, settings), share(labels, settings)
+        logs = gan.train_step((prepare(images, settings, gan.step), labels))
+        return tf.reduce_all(tf.math.is_finite(tf.stack(list(logs.values()))))
 
     @tf.function(
         input_signature=[
@@ -111,11 +121,22 @@ def compiled_steps(gan: Any, settings: Config) -> Callable[[np.ndarray, np.ndarr
         finite = tf.constant(True)
         for k in tf.range(tf.shape(images)[0]):
             if finite:
-                logs = gan.train_step((prepare(images[k], settings, gan.step), labels[k]))
-                finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(logs.values()))))
+                on_each = strategy.run(step, args=(images[k], labels[k]))
+                finite = strategy.experimental_local_results(on_each)[0]  # logs are the same on all
         return finite
 
     return run_steps
+
+
+def share(rows: tf.Tensor, settings: Config) -> tf.Tensor:
+    """The part of a step's batch that this replica works on: an equal share of each discriminator update."""
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return rows
+    own = settings.batch_size // replicas
+    parts = tf.reshape(rows, [settings.discriminator_steps, replicas, own, *rows.shape[1:]])
+    return tf.reshape(parts[:, context.replica_id_in_sync_group], [-1, *rows.shape[1:]])
 
 
 def prepare(images: tf.Tensor, settings: Config, step: Any) -> tf.Tensor:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ import tensorflow as tf
 from data_tools import shapes
 from tfgan_suite import building, checkpoints, cli, fit, loop
 from tfgan_suite.config import Config
-from tfgan_suite.errors import SuiteError
+from tfgan_suite.errors import Interrupted, SuiteError
 from tfgan_suite.run_folder import create
 
 SETTINGS = Config(width=0.05, latent_dim=4, batch_size=4, steps=12, log_every=4, loss="hinge", classifier="none")
@@ -88,6 +90,23 @@ def test_a_log_line_is_the_mean_over_its_interval(tmp_path):
     for i, line in enumerate(means):
         expected = np.mean([one["g_loss"] for one in single[i * 4 : i * 4 + 4]])
         assert line["g_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_stop_between_log_lines_loses_nothing(tmp_path):
+    """SIGTERM at step 6, with a line every 4: the resumed run's line of step 8 is the mean over 5 to 8."""
+    whole = trained(tmp_path, name="whole")
+    gan = building.build(SETTINGS)
+    run = create(SETTINGS, tmp_path / "stopped")
+    stop = [(6, lambda step: os.kill(os.getpid(), signal.SIGTERM))]
+    with pytest.raises(Interrupted, match="stopped at step 6 of 12, saved") as caught:
+        loop.train(gan, SETTINGS, DATA, run, stop)
+    assert caught.value.status == 143
+    resumed = building.build(SETTINGS)
+    checkpoints.restore(resumed.state(), *reversed(checkpoints.newest(run.checkpoints, print)))
+    loop.train(resumed, SETTINGS, DATA, run, [])
+    assert equal(values(resumed), values(whole[0]))
+    ours, theirs = ([{**json.loads(x), "seconds": 0} for x in r.log.read_text().splitlines()] for r in (run, whole[1]))
+    assert ours == theirs and len(ours) == 3
 
 
 def test_watchers_are_called_at_their_multiples_and_at_the_end(tmp_path):
