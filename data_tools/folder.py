@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.images import DataError, LabelledImages, read_image
+from data_tools.images import DataError, LabelledImages, NoSplitError, read_image
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -60,7 +60,7 @@ def split_folder(root: Path, split: str) -> Path:
     else:
         found = root / split
     if not found.is_dir():
-        raise DataError(f"{root} has no {split!r} split: expected the folder {found}")
+        raise NoSplitError(f"{root} has no {split!r} split: expected the folder {found}")
     return found
 
 

@@ -17,6 +17,10 @@ class DataError(Exception):
     """Data that cannot be used; the message says what came, what was expected and how to mend it."""
 
 
+class NoSplitError(DataError):
+    """The data has no such split."""
+
+
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
     """One split of one dataset.

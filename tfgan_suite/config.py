@@ -85,7 +85,7 @@ class Config:
     def __post_init__(self) -> None:
         for name in (
             "image_size", "latent_dim", "batch_size", "discriminator_steps", "log_every", "sample_every",
-            "checkpoint_every", "keep_checkpoints", "num_images",
+            "checkpoint_every", "keep_checkpoints",
         ):  # fmt: skip
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("width", "generator_learning_rate", "discriminator_learning_rate"):
@@ -97,6 +97,7 @@ class Config:
             _require(self, name, value is None or 0 < value < float("inf"), "positive")
         if self.steps is not None and self.epochs is not None:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
+        _require(self, "num_images", self.num_images >= 2, "at least 2")
         _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
 

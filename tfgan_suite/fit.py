@@ -15,7 +15,6 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from data_tools.images import LabelledImages
 
 PROG = "python -m tfgan_suite.fit"
-_GRID_IMAGES = 64
-_GRID_SEED = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +103,8 @@ def parse(argv: list[str]) -> Arguments:
                 raise UsageError(
                     f"--{name.replace('_', '-')} cannot be given with --resume, which keeps what the run has"
                 )
-        changed = config.differences(base, settings)
+        # the images are compared by their fingerprint, so they may have moved
+        changed = config.differences(dataclasses.replace(base, data_dir=settings.data_dir), settings)
         if changed:
             raise UsageError(f"--resume keeps the run's configuration, but these differ: {'; '.join(changed)}")
         if arguments.extend is not None:
@@ -135,7 +133,7 @@ def fit(arguments: Arguments) -> None:
         run_folder.require_new(arguments.run_dir)
     cli.load_tensorflow()
     import data_tools
-    from tfgan_suite import loop
+    from tfgan_suite import loop, watchers
     from tfgan_suite.building import build, is_chief, strategy_of
 
     settings = arguments.settings
@@ -151,7 +149,7 @@ def fit(arguments: Arguments) -> None:
     if not is_chief(strategy):
         follow(arguments, settings, gan, data, strategy)
         return
-    score = scorer(settings, gan, data_dir)
+    score = watchers.scorer(settings, gan, data_dir)
     cli.report(f"{settings.variant} on {len(data):,} images of {settings.dataset}, {settings.steps:,} steps")
 
     if arguments.resume is None:
@@ -164,17 +162,17 @@ def fit(arguments: Arguments) -> None:
     run.write_config(settings, data.fingerprint(), data.class_names)
     cli.report(f"run folder {run.path}")
 
-    draw = grid_drawer(gan, run)
-    watchers = [(settings.sample_every, draw)]
+    draw = watchers.grid_drawer(gan, run)
+    watching = [(settings.sample_every, draw)]
     if score is not None:
-        watchers.append((settings.evaluate_every or settings.steps or 1, lambda step: score(run, step)))
+        watching.append((settings.evaluate_every or settings.steps or 1, lambda step: score(run, step)))
     if arguments.tensorboard:
-        watchers.append((settings.log_every, tensorboard_writer(run)))
+        watching.append((settings.log_every, watchers.tensorboard_writer(run)))
     if int(gan.step.numpy()) == 0:
         draw(0)
         if score is not None and settings.evaluate_every:
             score(run, 0)
-    loop.train(gan, settings, data, run, watchers, strategy)
+    loop.train(gan, settings, data, run, watching, strategy)
     finish(gan, settings, run, data.class_names)
     cli.report(f"{time.monotonic() - began:.0f} s in all")
 
@@ -216,8 +214,10 @@ def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config, *, cut
 
     _, record = run.read_config()
     if record.get("dataset_fingerprint") != fingerprint:
-        raise SuiteError(f"the images of {settings.dataset} are not those that {run.path} was trained on: "
-                         f"point --data-dir of its config.json to the same data")  # fmt: skip
+        raise SuiteError(
+            f"the images of {settings.dataset} are not those that {run.path} was trained on: "
+            f"give their place with --data-dir"
+        )
     for name, now in (("versions", run_folder.versions()), ("machine", run_folder.machine())):
         if record.get(name) != now:
             cli.report(
@@ -236,71 +236,6 @@ def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config, *, cut
         run.cut_back(step)
     done = ", which is all: use --extend N for more" if step >= (settings.steps or 0) else ""
     cli.report(f"resumed at step {step:,} of {settings.steps:,}{done}")
-
-
-def grid_drawer(gan: Any, run: RunFolder) -> Callable[[int], None]:
-    """A function of the step that draws the sample grid of the averaged generator, always from the same latents."""
-    from tfgan_suite import pictures
-    from tfgan_suite.sampling import Sampler
-
-    sampler = Sampler(gan.ema_generator)
-
-    def draw(step: int) -> None:
-        pictures.save_png(pictures.grid(sampler.images(_GRID_IMAGES, _GRID_SEED)), run.sample_grid(step))
-
-    return draw
-
-
-def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFolder, int], None] | None:
-    """A function that scores the averaged generator into `metrics.jsonl`, or None without a classifier."""
-    name = settings.classifier
-    if name == "auto":
-        name = "shapes" if settings.dataset == "shapes" else "none"
-    if name == "none":
-        return None
-    import data_tools
-    from data_tools.images import DataError
-    from tfgan_suite import classifier, evaluation, files
-    from tfgan_suite.sampling import Sampler
-
-    network = classifier.load(name)
-    split = "test"
-    try:
-        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
-    except DataError:
-        split = "train"
-        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
-    reference = evaluation.reference(network, real, f"{settings.dataset}:{split}")
-    sampler = Sampler(gan.ema_generator)
-
-    def score(run: RunFolder, step: int) -> None:
-        images_seen = step * settings.batch_size * settings.discriminator_steps
-        lines = evaluation.score(
-            sampler, network, reference, num_images=settings.num_images, step=step, images_seen=images_seen
-        )
-        for line in lines:
-            files.append_json_line(run.metrics, line)
-
-    return score
-
-
-def tensorboard_writer(run: RunFolder) -> Callable[[int], None]:
-    """A function of the step that copies the newest line of the log to TensorBoard's event file."""
-    import tensorflow as tf
-
-    from tfgan_suite import files
-
-    writer = tf.summary.create_file_writer(str(run.tensorboard))
-
-    def write(step: int) -> None:
-        newest = files.read_json_lines(run.log)[-1]
-        with writer.as_default(step):
-            for name, value in newest.items():
-                if name != "step":
-                    tf.summary.scalar(name, value)
-        writer.flush()
-
-    return write
 
 
 def finish(gan: Any, settings: Config, run: RunFolder, class_names: tuple[str, ...]) -> None:

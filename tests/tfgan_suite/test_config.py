@@ -13,7 +13,8 @@ NOT_DEFAULT = {
     "variant": "dcgan", "dataset": "folder", "data_dir": "x", "image_size": 64, "width": 0.5, "latent_dim": 7,
     "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
-    "mixed_precision": "bfloat16", "distribute": "mirrored", "jit_compile": True, "log_every": 12, "sample_every": 13, "checkpoint_every": 14,
+    "mixed_precision": "bfloat16", "distribute": "mirrored", "jit_compile": True, "log_every": 12, "sample_every": 13,
+    "checkpoint_every": 14,
     "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
 }  # fmt: skip
 
@@ -77,6 +78,7 @@ def test_epochs_are_passes_of_the_discriminator():
         (["--batch-siz", "3"], "--batch-siz"),
         (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
         (["--batch-size", "x"], "--batch-size"),
+        (["--num-images", "1"], "--num-images must be at least 2. Received: 1"),
         (["--width", "-1"], "--width must be a positive number. Received: -1.0"),
         (["--width", "nan"], "--width must be a positive number"),
         (["--ema-decay", "1"], r"--ema-decay must be in \[0, 1\)"),
@@ -130,6 +132,7 @@ def run(tmp_path):
 def test_resume_takes_the_configuration_of_the_run(run):
     assert fit.parse(["--resume", str(run.path)]).settings.steps == 100
     assert fit.parse(["--resume", str(run.path), "--width", "0.25"]).settings.width == 0.25  # the same as it was
+    assert fit.parse(["--resume", str(run.path), "--data-dir", "moved"]).settings.data_dir == "moved"
     assert fit.parse(["--resume", str(run.path), "--extend", "250"]).settings.steps == 250
 
 

@@ -42,7 +42,7 @@ ONE_STEP = textwrap.dedent(
         model.compile(*[keras.optimizers.SGD(0.05, name=name) for name in "gd"])
     images = np.random.default_rng(0).integers(0, 255, (3, 16, 32, 32, 3), dtype=np.uint8)
     assert bool(loop.compiled_steps(model, settings, strategy)(images, np.zeros((3, 16), np.int32)))
-    logs = {f"mean/{name}": np.float32(tracker.result()) for name, tracker in model.trackers.items() if "norm" not in name}
+    logs = {f"mean/{name}": np.float32(t.result()) for name, t in model.trackers.items() if "norm" not in name}
     np.savez(sys.argv[2], **checkpoints.arrays_of(model.state()), **logs)
     """
 )
