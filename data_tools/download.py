@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import requests
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from urllib3.util import Retry
 
 from data_tools.images import DataError
+from data_tools.progress import counting
 
 CACHE_VARIABLE = "TFGAN_SUITE_CACHE"
 _CHUNK = 1 << 18
@@ -77,9 +77,8 @@ def _fetch(url: str, part: Path) -> None:
         if response.status_code != 206:
             have = 0
         total = have + int(response.headers.get("Content-Length", 0))
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with open(part, "ab" if have else "wb") as file, Progress(*columns, TimeRemainingColumn()) as progress:
-            task = progress.add_task(part.stem, total=total or None, completed=have)
+        counter = counting(f"downloading {part.stem}", total, done=have, is_bytes=True)
+        with open(part, "ab" if have else "wb") as file, counter as advance:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
-                progress.advance(task, len(chunk))
+                advance(len(chunk))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_tools.images import DataError, LabelledImages, NoSplitError, read_image
+from data_tools.progress import counting
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -41,9 +42,11 @@ def load(split: str, *, image_size: int, data_dir: Path | None = None) -> Labell
     def read(index: int) -> None:
         images[index] = read_image(files[index][1], image_size)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), 4096):  # in parts, so that a broken file ends the reading soon
-            list(pool.map(read, range(start, min(start + 4096, len(files)))))
+    with ThreadPoolExecutor(os.cpu_count()) as pool, counting(f"reading {root}", len(files)) as advance:
+        for start in range(0, len(files), 1024):  # in parts, so that a broken file ends the reading soon
+            part = range(start, min(start + 1024, len(files)))
+            list(pool.map(read, part))
+            advance(len(part))
     return LabelledImages(images, np.array([label for label, _ in files], dtype=np.int32), class_names)
 
 

@@ -12,6 +12,14 @@ from tfgan_suite.errors import UsageError
 CHANNELS = 3
 
 
+def make_deterministic(settings: Config) -> None:
+    """Let a GPU use only kernels that repeat to the bit, if `settings.deterministic`; has no effect on a CPU."""
+    import tensorflow as tf
+
+    if settings.deterministic and tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
 def strategy_of(settings: Config) -> Any:
     """The `tf.distribute.Strategy` that `settings.distribute` names.
 

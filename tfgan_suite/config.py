@@ -67,6 +67,8 @@ class Config:
     """Spread each batch over all devices of this machine, or over the workers that TF_CONFIG names."""
     jit_compile: bool = False
     """Compile the step with XLA: other random numbers, slower on a CPU."""
+    deterministic: bool = True
+    """On a GPU, use only kernels that repeat to the bit, which exact resuming needs; a CPU's always do."""
     log_every: int = 50
     """Steps between lines of log.jsonl."""
     sample_every: int = 500
@@ -127,11 +129,11 @@ def read_json(path: Path, base: Config) -> Config:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"--config needs a readable JSON file. Received: {path} ({error})") from None
+        raise UsageError(f"{path} must be a readable JSON file of settings ({error})") from None
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
         values = values["config"]
     if not isinstance(values, dict):
-        raise UsageError(f"--config needs a JSON object of fields. Received: {type(values).__name__} in {path}")
+        raise UsageError(f"{path} must hold a JSON object of settings. Received: {type(values).__name__}")
     return replace(base, values, source=str(path))
 
 

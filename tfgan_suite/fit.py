@@ -134,18 +134,19 @@ def fit(arguments: Arguments) -> None:
     cli.load_tensorflow()
     import data_tools
     from tfgan_suite import loop, watchers
-    from tfgan_suite.building import build, is_chief, strategy_of
+    from tfgan_suite.building import build, is_chief, make_deterministic, strategy_of
 
     settings = arguments.settings
-    data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
-    data = data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+    make_deterministic(settings)
     strategy = strategy_of(settings)
     with strategy.scope():
         gan = build(settings)
-    settings = resolved(settings, gan, len(data))
     if arguments.dry_run:
         print_dry_run(settings, gan)
         return
+    data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
+    data = data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+    settings = resolved(settings, gan, len(data))
     if not is_chief(strategy):
         follow(arguments, settings, gan, data, strategy)
         return
@@ -199,7 +200,7 @@ def resolved(settings: Config, gan: Any, num_images: int) -> Config:
 
 def print_dry_run(settings: Config, gan: Any) -> None:
     """The configuration as JSON and the layer table of each network."""
-    print(json.dumps(settings.as_dict(), indent=2))
+    print(json.dumps({**settings.as_dict(), "loss": gan.adversarial_loss}, indent=2))
     for network in (gan.generator, gan.discriminator):
         network.summary(line_length=100, print_fn=print)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from models_zoo.randomness import latents_of
 from tfgan_suite import pictures
 
-_BATCH = 500
+_BATCH = 200
 
 
 class Sampler:

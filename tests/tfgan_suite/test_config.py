@@ -14,7 +14,7 @@ NOT_DEFAULT = {
     "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
     "mixed_precision": "bfloat16", "distribute": "mirrored", "jit_compile": True, "log_every": 12, "sample_every": 13,
-    "checkpoint_every": 14,
+    "deterministic": False, "checkpoint_every": 14,
     "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
 }  # fmt: skip
 
@@ -23,7 +23,8 @@ def flags(values):
     result = []
     for name, value in values.items():
         flag = "--" + name.replace("_", "-")
-        result += [flag] if value is True else [flag, str(value)]
+        negated = "--no-" + name.replace("_", "-")
+        result += {True: [flag], False: [negated]}[value] if isinstance(value, bool) else [flag, str(value)]
     return result
 
 
@@ -90,7 +91,7 @@ def test_epochs_are_passes_of_the_discriminator():
         (["--dataset", "imagenet"], "--dataset"),
         (["--preset", "gan"], "--preset must be one of quickstart, dcgan"),
         (["--extend", "5"], "--extend needs --resume"),
-        (["--config", "nowhere.json"], "readable JSON file. Received: nowhere.json"),
+        (["--config", "nowhere.json"], "nowhere.json must be a readable JSON file"),
         (["--resume", "nowhere"], "nowhere is no run folder"),
         (["stray"], "stray"),
     ],
@@ -104,7 +105,7 @@ def test_refusals_are_one_or_two_lines(arguments, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[1]", "JSON object of fields. Received: list"),
+        ("[1]", "JSON object of settings. Received: list"),
         ("{", "readable JSON file"),
         ('{"batch_sizes": 3}', "unknown field 'batch_sizes'; did you mean 'batch_size'"),
         ('{"batch_size": "3"}', "batch_size must be int. Received: '3'"),
