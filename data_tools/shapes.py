@@ -81,9 +81,9 @@ def _balanced_labels(num_images: int) -> np.ndarray:
 def _draw_batch(label: int, uniform: np.ndarray, image_size: int) -> np.ndarray:
     """Rows of `uniform`: position x and y, size, rotation, colour, brightness, background."""
     column = uniform.astype(np.float32)[:, :, None, None]
-    centre_x, centre_y = 0.24 * column[:, 0] - 0.12, 0.24 * column[:, 1] - 0.12
-    scale = 0.62 + 0.16 * column[:, 2]
-    half_tangent = 0.2 * column[:, 3] - 0.1  # tan(angle / 2): about +-11 degrees
+    centre_x, centre_y = 0.16 * column[:, 0] - 0.08, 0.16 * column[:, 1] - 0.08
+    scale = 0.68 + 0.12 * column[:, 2]
+    half_tangent = 0.12 * column[:, 3] - 0.06  # tan(angle / 2): about +-7 degrees
     cosine = (1 - half_tangent**2) / (1 + half_tangent**2)
     sine = 2 * half_tangent / (1 + half_tangent**2)
 

@@ -10,7 +10,7 @@ from data_tools.images import LabelledImages
 from tfgan_suite import classifier, cli, evaluation, metrics
 from tfgan_suite.errors import SuiteError, UsageError
 
-FINGERPRINT = "76023bb8a3758f68ab3f384bfe65a69473047e8d612a4c92e6ba275f784f8175"
+FINGERPRINT = "b176813b21fc2dd8e49a8a14bfbc7057fa5887a7217f694728fb6d6ddd77cfcd"
 
 
 @pytest.fixture(scope="module")
