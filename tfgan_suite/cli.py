@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import tyro
 
 from data_tools.images import DataError
-from tfgan_suite.errors import SuiteError, UsageError
+from tfgan_suite.errors import Interrupted, SuiteError, UsageError
 
 Arguments = TypeVar("Arguments")
 
@@ -31,7 +31,8 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
     except (SuiteError, DataError) as error:
         if "--debug" in argv:
             raise
-        sys.stderr.write(f"error: {error}\n")
+        prefix = "" if isinstance(error, Interrupted) else "error: "
+        sys.stderr.write(f"{prefix}{error}\n")
         return getattr(error, "status", 1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

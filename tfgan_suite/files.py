@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -73,9 +74,12 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete what a killed process left of `replace` in `folder`."""
+    """Delete what a killed process left of `replace`, or of an export, in `folder`."""
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

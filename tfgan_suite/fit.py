@@ -153,28 +153,27 @@ def fit(arguments: Arguments) -> None:
     score = watchers.scorer(settings, gan, data_dir)
     cli.report(f"{settings.variant} on {len(data):,} images of {settings.dataset}, {settings.steps:,} steps")
 
-    if arguments.resume is None:
-        run = run_folder.create(settings, arguments.run_dir)
-        run.lock()
-    else:
-        run = RunFolder(arguments.resume)
-        run.lock()
-        restore(run, gan, data.fingerprint(), settings)
-    run.write_config(settings, data.fingerprint(), data.class_names)
-    cli.report(f"run folder {run.path}")
-
-    draw = watchers.grid_drawer(gan, run)
-    watching = [(settings.sample_every, draw)]
-    if score is not None:
-        watching.append((settings.evaluate_every or settings.steps or 1, lambda step: score(run, step)))
-    if arguments.tensorboard:
-        watching.append((settings.log_every, watchers.tensorboard_writer(run)))
-    if int(gan.step.numpy()) == 0:
-        draw(0)
-        if score is not None and settings.evaluate_every:
-            score(run, 0)
-    loop.train(gan, settings, data, run, watching, strategy)
-    finish(gan, settings, run, data.class_names)
+    resumed = None if arguments.resume is None else RunFolder(arguments.resume)
+    run = resumed or run_folder.create(settings, arguments.run_dir)
+    with run.lock():
+        if resumed is None:
+            run.write_config(settings, data.fingerprint(), data.class_names)
+        else:
+            restore(run, gan, data.fingerprint(), settings)
+            run.update_config(settings)
+        cli.report(f"run folder {run.path}")
+        draw = watchers.grid_drawer(gan, run)
+        watching = [(settings.sample_every, draw)]
+        if score is not None:
+            watching.append((settings.evaluate_every or settings.steps or 1, lambda step: score(run, step)))
+        if arguments.tensorboard:
+            watching.append((settings.log_every, watchers.tensorboard_writer(run)))
+        if int(gan.step.numpy()) == 0:
+            draw(0)
+            if score is not None and settings.evaluate_every:
+                score(run, 0)
+        loop.train(gan, settings, data, run, watching, strategy)
+        finish(gan, settings, run, data.class_names)
     cli.report(f"{time.monotonic() - began:.0f} s in all")
 
 

@@ -105,6 +105,7 @@ def compiled_steps(
     size, channels = gan.generator.output_shape[1], gan.generator.output_shape[3]
     rows = settings.batch_size * settings.discriminator_steps
 
+    @tf.function(jit_compile=settings.jit_compile)  # XLA goes around a step; around the loop it is far slower
     def step(images, labels):
         images, labels = share(images, settings), share(labels, settings)
         logs = gan.train_step((prepare(images, settings, gan.step), labels))
@@ -114,8 +115,7 @@ def compiled_steps(
         input_signature=[
             tf.TensorSpec([None, rows, size, size, channels], tf.uint8),
             tf.TensorSpec([None, rows], tf.int32),
-        ],
-        jit_compile=settings.jit_compile,
+        ]
     )
     def run_steps(images, labels):
         finite = tf.constant(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import itertools
@@ -10,6 +11,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ class RunFolder:
         return self.samples / f"step-{step:06d}.png"
 
     def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...]) -> None:
-        """Write `config.json`: the whole configuration, what the data is, versions and machine."""
+        """Write `config.json` of a new run: the whole configuration, what the data is, versions and machine."""
         record = {
             "config": settings.as_dict(),
             "dataset_fingerprint": fingerprint,
@@ -72,6 +74,11 @@ class RunFolder:
             "versions": versions(),
             "machine": machine(),
         }
+        files.replace_text(self.config_file, json.dumps(record, indent=2) + "\n")
+
+    def update_config(self, settings: Config) -> None:
+        """Replace the configuration in `config.json`, keeping what the run began with."""
+        record = {**self.read_config()[1], "config": settings.as_dict()}
         files.replace_text(self.config_file, json.dumps(record, indent=2) + "\n")
 
     def read_config(self) -> tuple[Config, dict[str, Any]]:
@@ -95,8 +102,9 @@ class RunFolder:
         for folder in (self.path, self.checkpoints, self.samples, self.plots):
             files.remove_temporaries(folder)
 
-    def lock(self) -> None:
-        """Keep other processes from writing here until this one ends, however it ends.
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep others from writing here until the block, or the process, ends, however it ends.
 
         Raises:
             SuiteError: if another process is at it.
@@ -104,9 +112,13 @@ class RunFolder:
         with files.writing(self.path):
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SuiteError(f"{self.path} is in use by another process: wait for it or stop it") from None
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SuiteError(f"{self.path} is in use by another process: wait for it or stop it") from None
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def require_new(path: Path) -> None:

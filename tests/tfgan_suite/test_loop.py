@@ -189,6 +189,16 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_state(tmp_path):
     assert not equal(values(gan), values(trained(tmp_path, name="plain")[0]))
 
 
+def test_jit_compile_is_used(tmp_path):
+    """XLA draws other random numbers, so the weights differ; and they stay finite."""
+    settings = dataclasses.replace(SETTINGS, steps=2)
+    plain, compiled = (
+        values(trained(tmp_path, dataclasses.replace(settings, jit_compile=jit), str(jit))[0]) for jit in (False, True)
+    )
+    assert not equal(plain, compiled)
+    assert all(np.isfinite(array).all() for array in compiled.values())
+
+
 def test_learning_rates_and_betas_reach_the_optimizers():
     settings = dataclasses.replace(
         SETTINGS, generator_learning_rate=0.5, discriminator_learning_rate=0.25, beta_1=0.1, beta_2=0.7

@@ -189,6 +189,15 @@ def test_a_full_disk_stops_with_one_line_and_spares_the_checkpoint(place):
     assert arrays(run)["training/step"] == 40
 
 
+def test_what_a_kill_during_the_export_left_is_cleared_away(place):
+    run = place / "whole"
+    (run / ".export.abc.tmp" / "model").mkdir(parents=True)
+    before = json.loads((run / "config.json").read_text())
+    finish(start(place, "--resume", run))
+    assert not (run / ".export.abc.tmp").exists() and (run / "export" / "saved_model.pb").exists()
+    assert json.loads((run / "config.json").read_text()) == before
+
+
 def test_two_processes_cannot_write_one_run(place):
     run = place / "locked"
     process = start(place, *SMALL, "--run-dir", run)
