@@ -7,9 +7,10 @@ set is refused.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -33,11 +34,18 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], keep: int) -
         SuiteError: if it cannot be written; earlier checkpoints stay as they are.
     """
     path = path_of(folder, step)
-    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    files.replace(path, lambda file: np.savez(file, **named))
+    files.replace(path, lambda file: _write(file, arrays))
     for old in newest_first(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """What `numpy.savez` writes, but closed at once when the disk is full (before NumPy 2.2 a traceback came later)."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
 def newest_first(folder: Path) -> list[Path]:

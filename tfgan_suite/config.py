@@ -99,6 +99,8 @@ class Config:
             _require(self, name, value is None or 0 < value < float("inf"), "positive")
         if self.steps is not None and self.epochs is not None:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
+        if self.jit_compile and self.distribute != "none":
+            raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
         _require(self, "num_images", self.num_images >= 2, "at least 2")
         _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")

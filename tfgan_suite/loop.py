@@ -105,11 +105,13 @@ def compiled_steps(
     size, channels = gan.generator.output_shape[1], gan.generator.output_shape[3]
     rows = settings.batch_size * settings.discriminator_steps
 
-    @tf.function(jit_compile=settings.jit_compile)  # XLA goes around a step; around the loop it is far slower
     def step(images, labels):
         images, labels = share(images, settings), share(labels, settings)
         logs = gan.train_step((prepare(images, settings, gan.step), labels))
         return tf.reduce_all(tf.math.is_finite(tf.stack(list(logs.values()))))
+
+    if settings.jit_compile:  # around a step, as around the loop XLA is far slower
+        step = tf.function(step, jit_compile=True)
 
     @tf.function(
         input_signature=[

@@ -13,7 +13,7 @@ NOT_DEFAULT = {
     "variant": "dcgan", "dataset": "folder", "data_dir": "x", "image_size": 64, "width": 0.5, "latent_dim": 7,
     "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
-    "mixed_precision": "bfloat16", "distribute": "mirrored", "jit_compile": True, "log_every": 12, "sample_every": 13,
+    "mixed_precision": "bfloat16", "distribute": "mirrored", "log_every": 12, "sample_every": 13,
     "deterministic": False, "checkpoint_every": 14,
     "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
 }  # fmt: skip
@@ -30,13 +30,17 @@ def flags(values):
 
 def test_every_field_has_a_flag_and_a_json_name(tmp_path):
     expected = dataclasses.replace(Config(), **NOT_DEFAULT)
-    assert set(NOT_DEFAULT) | {"epochs"} == {field.name for field in dataclasses.fields(Config)}
+    assert set(NOT_DEFAULT) | {"epochs", "jit_compile"} == {field.name for field in dataclasses.fields(Config)}
     assert all(expected.as_dict()[name] != Config().as_dict()[name] for name in NOT_DEFAULT)
     assert fit.parse(flags(NOT_DEFAULT)).settings == expected
     (tmp_path / "c.json").write_text(json.dumps(NOT_DEFAULT))
     assert fit.parse(["--config", str(tmp_path / "c.json")]).settings == expected
     (tmp_path / "c.json").write_text(json.dumps({"config": NOT_DEFAULT, "versions": {}}))
     assert config.read_json(tmp_path / "c.json", Config()) == expected
+
+
+def test_jit_compile_has_a_flag():
+    assert fit.parse(["--jit-compile"]).settings == dataclasses.replace(PRESETS["quickstart"].config, jit_compile=True)
 
 
 def test_flags_go_over_the_file_and_the_file_over_the_preset(tmp_path):
@@ -79,6 +83,7 @@ def test_epochs_are_passes_of_the_discriminator():
         (["--batch-siz", "3"], "--batch-siz"),
         (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
         (["--batch-size", "x"], "--batch-size"),
+        (["--jit-compile", "--distribute", "mirrored"], "--jit-compile works on one device"),
         (["--num-images", "1"], "--num-images must be at least 2. Received: 1"),
         (["--width", "-1"], "--width must be a positive number. Received: -1.0"),
         (["--width", "nan"], "--width must be a positive number"),
