@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,64 +37,63 @@ def load(split: str, *, image_size: int = 32, data_dir: Path | None = None) -> L
     if split not in _BATCHES:
         raise DataError(f"cifar10 has the splits {', '.join(_BATCHES)}. Received: split={split!r}")
     place = Path(data_dir) if data_dir is not None else download(URL, SHA256)
-    read_bytes, suffix = _reader(place)
+    batches, suffix = _read_batches(place, _BATCHES[split])
     parse = _parse_binary if suffix else _parse_pickle
-    parts = [parse(read_bytes(name + suffix), f"{place}: {name + suffix}") for name in _BATCHES[split]]
+    parts = [parse(data, f"{place}: {name + suffix}") for name, data in batches.items()]
     planes = np.concatenate([images for images, _ in parts]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([labels for _, labels in parts]).astype(np.int32)
     images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
     return LabelledImages(resize(images, image_size), labels, CLASS_NAMES)
 
 
-def _reader(place: Path) -> tuple[Callable[[str], bytes], str]:
-    """A function from a batch's name to its bytes, and the suffix of batch names: "" for python, ".bin" for binary."""
+def _read_batches(place: Path, names: list[str]) -> tuple[dict[str, bytes], str]:
+    """The bytes of each batch, and the suffix of their names: "" for the python version, ".bin" for the binary one."""
     if place.is_file():
-        return _archive_reader(place)
+        return _from_archive(place, names)
     if not place.is_dir():
         raise DataError(f"--data-dir must be CIFAR-10's archive or folder. Received: {place}, which does not exist")
     for folder, archive, suffix in (_PYTHON, _BINARY):
         for candidate in (place / folder, place):
             if (candidate / ("test_batch" + suffix)).is_file():
-                return _folder_reader(candidate), suffix
+                return {name: _from_folder(candidate / (name + suffix)) for name in names}, suffix
         if (place / archive).is_file():
-            return _archive_reader(place / archive)
+            return _from_archive(place / archive, names)
     raise DataError(
         f"{place} holds neither of {_PYTHON[0]}, {_BINARY[0]}, {_PYTHON[1]}, {_BINARY[1]}: "
         f"for class folders of images use --dataset folder"
     )
 
 
-def _folder_reader(folder: Path) -> Callable[[str], bytes]:
-    def read(name: str) -> bytes:
-        try:
-            with open(folder / name, "rb") as file:
-                return _limited(file.read(_MAX_BATCH_BYTES + 1), f"{folder / name}")
-        except OSError as error:
-            raise DataError(f"{folder / name} cannot be read ({error.strerror}): unpack the archive again") from None
-
-    return read
+def _from_folder(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return _limited(file.read(_MAX_BATCH_BYTES + 1), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): unpack the archive again") from None
 
 
-def _archive_reader(path: Path) -> tuple[Callable[[str], bytes], str]:
-    """Reads members by name from the archive and never unpacks it, so no path in it can lead anywhere."""
+def _from_archive(path: Path, names: list[str]) -> tuple[dict[str, bytes], str]:
+    """Reads regular members by name and never unpacks them, so no path or link in the archive can lead anywhere."""
+    found: dict[str, bytes] = {}
+    wanted = {name + suffix for name in names for suffix in ("", ".bin")}
     try:
         with tarfile.open(path) as archive:
-            members = {Path(name).name: name for name in archive.getnames()}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{path} is no readable archive: download it again ({error})") from None
-    suffix = ".bin" if "test_batch.bin" in members else ""
-
-    def read(name: str) -> bytes:
-        if name not in members:
-            raise DataError(f"{path} has no member {name}: it is not CIFAR-10's archive, or it is damaged")
-        try:
-            with tarfile.open(path) as archive:
-                file = archive.extractfile(members[name])
-                return _limited(file.read(_MAX_BATCH_BYTES + 1) if file else b"", f"{path}: {name}")
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise DataError(f"{path} is damaged at {name}: download it again ({error})") from None
-
-    return read, suffix
+            for member in archive:
+                name = Path(member.name).name
+                file = archive.extractfile(member) if member.isreg() and name in wanted else None
+                if file is not None:
+                    found[name] = _limited(file.read(_MAX_BATCH_BYTES + 1), f"{path}: {name}")
+            while archive.fileobj.read(1 << 20):  # type: ignore[union-attr]
+                pass  # to the end of the compressed stream, where its checksum stands
+    except DataError:
+        raise
+    except Exception as error:  # tarfile and the decompressors raise nearly anything on damage
+        raise DataError(f"{path} is damaged or no archive: download it again ({type(error).__name__})") from None
+    suffix = ".bin" if names[0] + ".bin" in found else ""
+    for name in names:
+        if name + suffix not in found:
+            raise DataError(f"{path} has no member {name + suffix}: it is not CIFAR-10's archive, or it is damaged")
+    return {name: found[name + suffix] for name in names}, suffix
 
 
 def _limited(data: bytes, where: str) -> bytes:
@@ -118,16 +116,17 @@ def _parse_pickle(data: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{where} cannot be read safely: download it again ({error})") from None
     except Exception as error:  # a damaged pickle raises nearly anything
         raise DataError(f"{where} is damaged: download it again ({type(error).__name__}: {error})") from None
-    try:
-        images, labels = batch[b"data"], np.array(batch[b"labels"], dtype=np.int64)
-    except (TypeError, KeyError, IndexError, ValueError, OverflowError):
-        raise DataError(f"{where} must be a dictionary with b'data' and b'labels', as in CIFAR-10's archive") from None
+    if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
+        raise DataError(f"{where} must be a dictionary with b'data' and b'labels', as in CIFAR-10's archive")
+    images, labels = batch[b"data"], batch[b"labels"]
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label <= 9 for label in labels):
+        raise DataError(f"{where}: labels must be a list of integers from 0 to 9")
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape != (len(labels), 3072):
         raise DataError(
             f"{where}: data must be uint8 [{len(labels)}, 3072]. "
             f"Received: {getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}"
         )
-    return images, _checked_labels(labels, where)
+    return images, _checked_labels(np.array(labels), where)
 
 
 def _checked_labels(labels: np.ndarray, where: str) -> np.ndarray:

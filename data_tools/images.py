@@ -67,8 +67,8 @@ class LabelledImages:
 def read_image(path: Path, image_size: int) -> np.ndarray:
     """Read a picture as RGB, uint8 [image_size, image_size, 3]; the file may be hostile.
 
-    EXIF orientation is applied, transparency is laid on black, the centre square is cut out and resized with
-    antialiasing (Pillow's bicubic).
+    EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid on black, the centre square is cut out
+    and resized with antialiasing (Pillow's bicubic).
 
     Raises:
         DataError: for a file that is damaged, truncated, no picture, or larger than `MAX_PIXELS`.
@@ -83,6 +83,10 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
                         f"make it smaller or remove it"
                     )
                 picture: Image.Image = ImageOps.exif_transpose(file)
+                if picture.mode.startswith("I;16"):  # Pillow would clip it to white
+                    picture = Image.fromarray(np.round(np.asarray(picture, dtype=np.float64) / 257).astype(np.uint8))
+                if picture.mode in ("I", "F"):
+                    raise DataError(f"{path} has 32-bit pixels, of which no range is known: save it with 8 or 16 bits")
                 if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
                     picture = picture.convert("RGBA")
                     picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)

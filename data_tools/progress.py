@@ -17,9 +17,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 def counting(what: str, total: int, *, done: int = 0, is_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Gives a function to be called with the number of items, or bytes, that were done since its last call."""
     if sys.stderr.isatty():
-        columns = (TextColumn(what), BarColumn(), DownloadColumn() if is_bytes else MofNCompleteColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn() if is_bytes else MofNCompleteColumn(),
+        )
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=total or None, completed=done)
+            task = progress.add_task(what, total=total or None, completed=done)
             yield lambda count: progress.advance(task, count)
         return
     began = last = time.monotonic()

@@ -12,7 +12,8 @@ class GAN(keras.Model):
 
     It trains under plain `compile` and `fit` as well as from the suite's own loop. One call of `train_step` is one
     step: `discriminator_steps` discriminator updates, each on images of its own, then one generator update. A batch
-    therefore holds `discriminator_steps` times the batch size of one update.
+    therefore holds `discriminator_steps` times the batch size of one update; where that number is above 1, give
+    `fit` a dataset with `drop_remainder=True`.
 
     Args:
         generator: model from latents [B, latent_dim] to images [B, H, W, C] in [-1, 1].
@@ -56,15 +57,15 @@ class GAN(keras.Model):
         self.built = True
 
     def compile(self, generator_optimizer, discriminator_optimizer, jit_compile=False, **kwargs):
-        """Take one optimizer per network; further arguments go to `keras.Model.compile`.
+        """Take one optimizer per network, or its name; further arguments go to `keras.Model.compile`.
 
         XLA is off unless asked for: it draws other random numbers, so it is part of a run's identity.
         """
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        generator_optimizer.build(self.generator.trainable_variables)
-        discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.generator_optimizer = keras.optimizers.get(generator_optimizer)
+        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def call(self, latents, training=False):
         """Images of the averaged generator."""

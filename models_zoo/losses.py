@@ -52,7 +52,7 @@ def hinge_discriminator(real_logits, fake_logits):
 def hinge_generator(fake_logits):
     """-D(G(z)).
 
-    Source: Miyato et al. (2018), eq. 17, negated.
+    Source: Miyato et al. (2018), eq. 17.
     """
     return -ops.mean(_float32(fake_logits))
 

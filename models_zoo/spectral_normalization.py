@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "Dense": "kernel", "Embedding": "embeddings"}
+_SMALLEST = 1e-12  # norms below it count as zero
 _OUTPUT_AXIS = {"Conv2DTranspose": -2}  # the last axis everywhere else
 
 
@@ -72,7 +73,8 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.update()
         kernel = self._kernel()
         values = [(variable, ops.convert_to_tensor(variable)) for variable in self.layer.variables]
-        values = [(variable, value / self.sigma() if variable is kernel else value) for variable, value in values]
+        sigma = ops.maximum(self.sigma(), _SMALLEST)  # a kernel of zeros stays zero, and is no NaN
+        values = [(variable, value / sigma if variable is kernel else value) for variable, value in values]
         with keras.StatelessScope(state_mapping=values):
             return self.layer(inputs)
 
@@ -89,7 +91,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     def _iterate(self, iterations):
         matrix, u = ops.stop_gradient(self._matrix()), ops.convert_to_tensor(self.vector)
         for _ in range(iterations):
-            u = _normalize(ops.matmul(matrix, _normalize(ops.matmul(u, matrix))))
+            product = ops.matmul(matrix, _normalize(ops.matmul(u, matrix)))
+            u = ops.where(ops.sum(ops.square(product)) > _SMALLEST**2, _normalize(product), u)
         self.vector.assign(u)
 
     def _kernel(self):
@@ -104,7 +107,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
 def _normalize(vector):
     """vector / |vector|, and zero, not NaN, for zero (a kernel of zeros must not end a run)."""
-    return vector * ops.rsqrt(ops.maximum(ops.sum(ops.square(vector)), 1e-24))
+    return vector * ops.rsqrt(ops.maximum(ops.sum(ops.square(vector)), _SMALLEST**2))
 
 
 def update_all(network):

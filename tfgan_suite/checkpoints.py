@@ -17,12 +17,17 @@ import numpy as np
 from tfgan_suite import files
 from tfgan_suite.errors import SuiteError
 
-_PATTERN = "step-*.npz"
+_PATTERN = "step-[0-9]*.npz"
 
 
 def path_of(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step stands."""
     return folder / f"step-{step:08d}.npz"
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
+    return int(path.stem.removeprefix("step-"))
 
 
 def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], keep: int) -> Path:
@@ -50,7 +55,7 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 def newest_first(folder: Path) -> list[Path]:
     """All checkpoints in a folder."""
-    return sorted(folder.glob(_PATTERN), reverse=True)
+    return sorted((path for path in folder.glob(_PATTERN) if path.stem[5:].isdigit()), key=step_of, reverse=True)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -15,9 +15,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 import data_tools
 from tfgan_suite import cli, files
@@ -152,7 +150,7 @@ class Arguments:
     """Seed of weights and order."""
     name: str | None = None
     """Name to report in scores; the dataset's name if not given."""
-    debug: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    debug: bool = False
     """Show tracebacks."""
 
 

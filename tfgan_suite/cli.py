@@ -34,6 +34,11 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
         prefix = "" if isinstance(error, Interrupted) else "error: "
         sys.stderr.write(f"{prefix}{error}\n")
         return getattr(error, "status", 1)
+    except OSError as error:
+        if "--debug" in argv:
+            raise
+        sys.stderr.write(f"error: {error.strerror or error}: {str(error.filename)[:200]}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
@@ -60,7 +65,7 @@ def parse(kind: type[Arguments], argv: list[str], *, prog: str, default: Any = N
                 args=argv,
                 prog=prog,
                 default=default,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -113,6 +118,6 @@ def _wide_terminal(wide: bool):
 
 def _first_sentence(box: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│╭╮╰╯─ \t") for line in text.splitlines()]
+    lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]
     lines = [line for line in lines if line]
     return lines[1] if len(lines) > 1 else " ".join(lines)

@@ -130,7 +130,7 @@ def read_json(path: Path, base: Config) -> Config:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} must be a readable JSON file of settings ({error})") from None
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
         values = values["config"]
@@ -149,15 +149,18 @@ def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:
             raise UsageError(f"{source} has an unknown field {name!r}{hint}")
         if not _fits(value, str(fields[name].type)):
             raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {value!r}")
+    given = [name for name in ("steps", "epochs") if values.get(name) is not None]
+    if len(given) == 1:  # one takes the place of the other
+        values = {"steps": None, "epochs": None, **values}
     return dataclasses.replace(base, **values)
 
 
 def _fits(value: Any, annotation: str) -> bool:
     """Whether a JSON value fits the annotation of a field (the few kinds that `Config` uses)."""
     if annotation == "Variant":
-        return value in VARIANTS
+        return isinstance(value, str) and value in VARIANTS
     if annotation == "Dataset":
-        return value in DATASETS
+        return isinstance(value, str) and value in DATASETS
     if annotation.startswith("Literal["):
         return isinstance(value, str) and value in re.findall(r"\w+", annotation.removeprefix("Literal"))
     kinds: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}

@@ -56,8 +56,9 @@ def export(
     """
     import tensorflow as tf
 
-    if folder.exists() and not (folder / "saved_model.pb").is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something that is no SavedModel: choose a new or empty folder")
+    folder = folder.resolve()
+    if folder.exists() and not _is_replaceable(folder):
+        raise UsageError(f"{folder} holds something that is no export of this suite: choose a new or empty folder")
     with files.writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
@@ -76,6 +77,15 @@ def export(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _is_replaceable(folder: Path) -> bool:
+    """Whether `folder` is empty, or an earlier export with nothing else in it."""
+    if not folder.is_dir():
+        return False
+    names = {entry.name for entry in folder.iterdir()}
+    ours = {"assets", "variables", "saved_model.pb", "fingerprint.pb"}
+    return not names or (names <= ours and (folder / "assets" / "metadata.json").is_file())
 
 
 def _write_assets(
@@ -192,7 +202,9 @@ def export_run(run: RunFolder, folder: Path, report) -> Path:
     checkpoints.restore(gan.state(), arrays, path)
     step = int(gan.step.numpy())
     scores = [line for line in files.read_json_lines(run.metrics) if line["step"] == step]
-    return export(gan.ema_generator, folder, settings=settings, class_names=tuple(record["class_names"]), scores=scores)
+    return export(
+        gan.ema_generator, folder, settings=settings, class_names=tuple(record.get("class_names", ())), scores=scores
+    )
 
 
 @dataclasses.dataclass(frozen=True)

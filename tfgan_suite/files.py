@@ -20,7 +20,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SuiteError(
-            f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder (--run-dir)"
+            f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder"
         ) from None
 
 
@@ -63,14 +63,14 @@ def append_json_line(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines; a last line that a power cut left in part is skipped."""
+    """The objects with a `step` in a file of JSON lines; anything else, such as half a line, is skipped."""
     if not path.exists():
         return []
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             records.append(json.loads(line))
-    return records
+    return [record for record in records if isinstance(record, dict) and isinstance(record.get("step"), int)]
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -81,7 +81,7 @@ def parse(argv: list[str]) -> Arguments:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("--preset", "--config", "--resume", "--run-dir"):
         first.add_argument(name, nargs="?")
-    chosen, _ = first.parse_known_args(argv)
+    chosen, _ = first.parse_known_args([_hyphenated(argument) for argument in argv])
     if chosen.resume is not None:
         base = RunFolder(Path(chosen.resume)).read_config()[0]
     elif chosen.preset is None or chosen.preset in PRESETS:
@@ -116,6 +116,12 @@ def parse(argv: list[str]) -> Arguments:
     elif arguments.extend is not None:
         raise UsageError("--extend needs --resume DIR, the run to lengthen")
     return dataclasses.replace(arguments, settings=settings)
+
+
+def _hyphenated(argument: str) -> str:
+    """`--run_dir=x` as `--run-dir=x`, which tyro takes for the same."""
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else argument
 
 
 def preset_table() -> str:
@@ -226,14 +232,14 @@ def restore(run: RunFolder, gan: Any, fingerprint: str, settings: Config, *, cut
     found = checkpoints.newest(run.checkpoints, cli.report)
     if found is None:
         if cut_back:
-            run.cut_back(-1)
+            run.cut_back(-1, settings)
         cli.report("no checkpoint yet: starting from the beginning")
         return
     path, arrays = found
     checkpoints.restore(gan.state(), arrays, path)
     step = int(gan.step.numpy())
     if cut_back:
-        run.cut_back(step)
+        run.cut_back(step, settings)
     done = ", which is all: use --extend N for more" if step >= (settings.steps or 0) else ""
     cli.report(f"resumed at step {step:,} of {settings.steps:,}{done}")
 

@@ -7,6 +7,7 @@ configuration and the step.
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -75,6 +76,7 @@ def train(
                 record = {"step": step, "images_seen": step * images_per_step, "seconds": time.monotonic() - clock}
                 files.append_json_line(run.log, {**record, **logs})
                 losses = logs
+            if step % settings.log_every == 0:  # a part of an interval at the end goes on if the run is lengthened
                 for tracker in gan.trackers.values():
                     tracker.reset_state()
             progress.advance(step, losses)
@@ -88,7 +90,7 @@ def train(
             if signals.received and step < total:
                 raise Interrupted(
                     f"stopped at step {step} of {total}, saved. Go on with\n"
-                    f"  python -m tfgan_suite.fit --resume {run.path}",
+                    f"  python -m tfgan_suite.fit --resume {shlex.quote(str(run.path))}",
                     signals.received,
                 )
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -24,7 +25,8 @@ class TrainingProgress:
         self._last = self._last_line = time.monotonic()
         self._live: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+            steps = MofNCompleteColumn(table_column=Column(min_width=len(f"{total}/{total}")))
+            columns = (TextColumn("training"), BarColumn(), steps, TextColumn("{task.fields[text]}"))
             self._live = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
             self._task = self._live.add_task("", total=total, completed=start, text="")
 

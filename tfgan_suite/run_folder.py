@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tfgan_suite import __version__, config, files
+from tfgan_suite import __version__, checkpoints, config, files
 from tfgan_suite.config import Config
 from tfgan_suite.errors import SuiteError, UsageError
 
@@ -92,15 +92,29 @@ class RunFolder:
         settings = config.read_json(self.config_file, Config())
         return settings, json.loads(self.config_file.read_text(encoding="utf-8"))
 
-    def cut_back(self, step: int) -> None:
-        """Forget what was written after `step`, so that a resumed run writes it once and only once."""
+    def cut_back(self, step: int, settings: Config) -> None:
+        """Make the folder what it was at the checkpoint of `step` (-1: at the very beginning).
+
+        What was written later goes: the resumed run writes it again, once. So do damaged checkpoints, leftovers of a
+        kill, and the log's line of an earlier end, if the run was lengthened and the line is no whole interval.
+        """
+        with files.writing(self.path):
+            for folder in (self.samples, self.plots, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.checkpoints, self.samples, self.plots):
+                files.remove_temporaries(folder)
+            for path in checkpoints.newest_first(self.checkpoints):
+                if checkpoints.step_of(path) > step:
+                    path.unlink()
         for path in (self.log, self.metrics):
-            records = files.read_json_lines(path)
-            kept = [record for record in records if record["step"] <= step]
-            if len(kept) < len(records):
-                files.replace_text(path, "".join(json.dumps(record) + "\n" for record in kept))
-        for folder in (self.path, self.checkpoints, self.samples, self.plots):
-            files.remove_temporaries(folder)
+            kept = [record for record in files.read_json_lines(path) if record["step"] <= step]
+            if path == self.log:
+                kept = [
+                    line for line in kept if line["step"] % settings.log_every == 0 or line["step"] == settings.steps
+                ]
+            text = "".join(json.dumps(record) + "\n" for record in kept)
+            if path.exists() and path.read_bytes() != text.encode():
+                files.replace_text(path, text)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -15,6 +15,11 @@ PER_BATCH = 4
 NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 
 
+NESTED: list = [0] * 100
+for _ in range(6):  # a terabyte, if it were written out
+    NESTED = [NESTED] * 100
+
+
 def images_and_labels(name):
     rng = np.random.default_rng(NAMES.index(name))
     return rng.integers(0, 256, (PER_BATCH, 3072), dtype=np.uint8), rng.integers(0, 10, PER_BATCH).tolist()
@@ -137,8 +142,13 @@ def test_other_names_are_refused(evil):
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8)}), "must be a dictionary"),
         (pickle.dumps({b"data": np.zeros((2, 3072)), b"labels": [0, 1]}), "data must be uint8.*Received: float64"),
         (pickle.dumps({b"data": np.zeros((2, 3000), np.uint8), b"labels": [0, 1]}), r"Received: uint8 \(2, 3000\)"),
-        (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]}), "labels must be integers from 0"),
-        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": ["x"]}), "must be a dictionary"),
+        (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]}), "labels must be a list of int"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": ["x"]}), "labels must be a list of int"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": 5}), "labels must be a list of int"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": np.array(3)}), "labels must be a list"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": NESTED}), "labels must be a list of int"),
+        (pickle.dumps({b"data": np.zeros((0, 3072), np.uint8), b"labels": []}), "labels must be integers"),
+        (pickle.dumps({b"data": [[1]], b"labels": [1]}), "Received: list"),
     ],
 )
 def test_damaged_batches_are_refused(tmp_path, content, message):
@@ -161,13 +171,35 @@ def test_damaged_binary_batches_are_refused(tmp_path):
 def test_truncated_and_foreign_archives_are_refused(tmp_path):
     archive = pack(write_python(tmp_path / "cifar-10-batches-py"), tmp_path / "a.tar.gz")
     whole = archive.read_bytes()
-    for content in (whole[: len(whole) // 2], b"no archive", b""):
+    flipped = bytearray(whole)
+    flipped[-3] ^= 1  # the checksum's trailer, after the last byte of the last image
+    for content in (
+        whole[: len(whole) // 2],
+        whole[:-8],
+        bytes(flipped),
+        b"no archive",
+        b"",
+        b"BZh91AY&SY",
+        b"\xfd7zXZ\0",
+    ):
         archive.write_bytes(content)
-        with pytest.raises(DataError, match="download it again"):
+        with pytest.raises(DataError, match="download it again") as caught:
             cifar10.load("test", data_dir=archive)
+        assert len(str(caught.value).splitlines()) == 1
     (tmp_path / "other").mkdir()
     with pytest.raises(DataError, match="no member test_batch"):
         cifar10.load("test", data_dir=pack(tmp_path / "other", tmp_path / "other.tar.gz"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["/etc/passwd", "test_batch", "nowhere"])
+def test_links_in_archives_are_not_followed(tmp_path, kind, target):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        link = tarfile.TarInfo("cifar-10-batches-py/test_batch")
+        link.type, link.linkname = kind, target
+        tar.addfile(link)
+    with pytest.raises(DataError, match="no member test_batch"):
+        cifar10.load("test", data_dir=tmp_path / "a.tar")
 
 
 def test_missing_places_are_refused(tmp_path):

@@ -77,6 +77,15 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert images.read_image(path, 16).shape == (16, 16, 3)
 
 
+def test_sixteen_bits_are_scaled_and_thirty_two_refused(tmp_path):
+    Image.fromarray(np.full((16, 16), 64 * 257, np.uint16)).save(tmp_path / "deep.png")
+    assert (images.read_image(tmp_path / "deep.png", 16) == 64).all()
+    for kind, values in (("float", np.zeros((16, 16), np.float32)), ("int", np.zeros((16, 16), np.int32))):
+        Image.fromarray(values).save(tmp_path / f"{kind}.tif")
+        with pytest.raises(DataError, match=f"{kind}.tif has 32-bit pixels"):
+            images.read_image(tmp_path / f"{kind}.tif", 16)
+
+
 def test_transparency_is_laid_on_black(tmp_path):
     Image.new("RGBA", (16, 16), (255, 255, 255, 0)).save(tmp_path / "clear.png")
     assert images.read_image(tmp_path / "clear.png", 16).max() == 0

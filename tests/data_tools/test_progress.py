@@ -26,6 +26,6 @@ def test_a_terminal_shows_a_bar(monkeypatch):
 
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with progress.counting("reading", 3) as advance:
+    with progress.counting("reading a{0.b}/[bold]c", 3) as advance:
         advance(3)
-    assert "reading" in terminal.getvalue()
+    assert "reading a{0.b}/[bold]c" in terminal.getvalue()

@@ -67,6 +67,16 @@ def test_trains_under_plain_keras(name):
     assert not any(same(weights, snapshot(gan.generator)))
 
 
+def test_trains_under_plain_keras_with_labels_names_of_optimizers_and_several_updates():
+    gan = build(compiled=False, discriminator_steps=2)
+    gan.compile("adam", "rmsprop")
+    dataset = tf.data.Dataset.from_tensor_slices((real_images(count=17), tf.zeros(17, tf.int32)))
+    gan.fit(dataset.batch(2 * BATCH, drop_remainder=True), verbose=0)
+    assert int(gan.step.numpy()) == 2 and int(gan.discriminator_optimizer.iterations.numpy()) == 4
+    assert gan(tf.zeros((3, 8))).shape == (3, 32, 32, 3)
+    assert len(gan.state()) == len({id(variable) for variable in gan.state().values()})
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_state_is_complete_and_uniquely_named(name):
     gan = build(name)

@@ -127,11 +127,18 @@ def test_gradient_is_miyatos_and_orthogonal_to_the_kernel(name):
     np.testing.assert_allclose(MATRIX[name](gradient), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-def test_a_kernel_of_zeros_gives_no_nan_in_u():
+def test_a_kernel_of_zeros_gives_zeros_and_is_recovered_from():
     layer = built("dense")
     kernel_of(layer).assign(np.zeros((5, 7)))
-    layer.update()
-    assert np.isfinite(layer.vector.numpy()).all()
+    x = inputs_of("dense")
+    with tf.GradientTape() as tape:
+        output = layer(x, training=True)
+    assert not output.numpy().any()
+    assert np.isfinite(tape.gradient(output, kernel_of(layer).value).numpy()).all()
+    kernel_of(layer).assign(np.random.default_rng(0).normal(size=(5, 7)))
+    for _ in range(100):
+        layer.update()
+    assert float(layer.sigma()) == pytest.approx(true_sigma("dense", layer), rel=1e-4)
 
 
 def test_update_all_reaches_nested_models():

@@ -49,6 +49,26 @@ def test_flags_go_over_the_file_and_the_file_over_the_preset(tmp_path):
     assert (settings.variant, settings.width, settings.batch_size, settings.epochs) == ("dcgan", 0.5, 6, 40)
 
 
+def test_a_file_may_replace_steps_by_epochs_and_a_flag_either(tmp_path):
+    path = tmp_path / "c.json"
+    for content, flag, expected in (
+        ('{"steps": 5}', [], (5, None)),
+        ('{"epochs": 1}', [], (None, 1)),
+        ('{"epochs": 1}', ["--steps", "3"], (3, None)),
+        ('{"steps": 5}', ["--epochs", "3"], (None, 3)),
+    ):
+        path.write_text(content)
+        for preset in PRESETS:
+            settings = fit.parse(["--preset", preset, "--config", str(path), *flag]).settings
+            assert (settings.steps, settings.epochs) == expected
+
+
+def test_flags_can_switch_off_what_a_file_switched_on(tmp_path):
+    (tmp_path / "c.json").write_text('{"flip": true}')
+    for flag, expected in (("--flip", True), ("--no-flip", False)):
+        assert fit.parse(["--config", str(tmp_path / "c.json"), flag]).settings.flip is expected
+
+
 def test_presets_are_valid_and_told_apart():
     for name, preset in PRESETS.items():
         assert fit.parse(["--preset", name]).settings == preset.config
@@ -116,6 +136,8 @@ def test_refusals_are_one_or_two_lines(arguments, message):
         ('{"batch_size": "3"}', "batch_size must be int. Received: '3'"),
         ('{"batch_size": true}', "batch_size must be int. Received: True"),
         ('{"batch_size": 3.5}', "batch_size must be int"),
+        ('{"variant": []}', "variant must be Variant"),
+        ("[" * 100_000, "readable JSON file"),
         ('{"flip": 1}', "flip must be bool"),
         ('{"variant": "gan"}', "variant must be Variant. Received: 'gan'"),
         ('{"mixed_precision": "float8"}', "mixed_precision must be"),
@@ -147,7 +169,7 @@ def test_resume_refuses_changes_and_lists_them(run):
         fit.parse(["--resume", str(run.path), "--width", "0.5", "--batch-size", "8"])
     with pytest.raises(UsageError, match="steps: 100 -> 300"):
         fit.parse(["--resume", str(run.path), "--steps", "300"])
-    for name in ("--preset=dcgan", "--config=x", "--run-dir=x"):
+    for name in ("--preset=dcgan", "--config=x", "--run-dir=x", "--run_dir=x"):
         with pytest.raises(UsageError, match="cannot be given with --resume"):
             fit.parse(["--resume", str(run.path), *name.split("=")])
     with pytest.raises(UsageError, match="--extend must be at least the run's 100 steps. Received: 50"):

@@ -122,11 +122,13 @@ def test_an_earlier_export_is_replaced_and_anything_else_is_not(gan, tmp_path):
     assert (target / "variables" / "variables.data-00000-of-00001").read_bytes() != before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    for place in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
-        with pytest.raises(UsageError, match="no SavedModel"):
+    (target / "notes.txt").write_text("precious")
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    for place in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt", target, tmp_path / "other"):
+        with pytest.raises(UsageError, match="no export of this suite"):
             exported(gan.generator, place)
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine", "model"]
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == (target / "notes.txt").read_text() == "precious"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine", "model", "other"]
 
 
 def test_a_reloaded_model_that_differs_is_not_reported_as_success(gan, tmp_path, monkeypatch):

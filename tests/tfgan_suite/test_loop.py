@@ -109,6 +109,19 @@ def test_a_stop_between_log_lines_loses_nothing(tmp_path):
     assert ours == theirs and len(ours) == 3
 
 
+def test_a_lengthened_run_logs_as_if_it_had_been_that_long(tmp_path):
+    """The first run ends in the middle of an interval of 4."""
+    whole = trained(tmp_path, name="whole")
+    _, run = trained(tmp_path, dataclasses.replace(SETTINGS, steps=10), "short")
+    gan = building.build(SETTINGS)
+    checkpoints.restore(gan.state(), *reversed(checkpoints.newest(run.checkpoints, print)))
+    run.cut_back(10, SETTINGS)
+    loop.train(gan, SETTINGS, DATA, run, [])
+    assert equal(values(gan), values(whole[0]))
+    ours, theirs = ([{**json.loads(x), "seconds": 0} for x in r.log.read_text().splitlines()] for r in (run, whole[1]))
+    assert ours == theirs
+
+
 def test_watchers_are_called_at_their_multiples_and_at_the_end(tmp_path):
     called = {5: [], 100: []}
     trained(tmp_path, watchers=[(every, called[every].append) for every in called])
