@@ -17,6 +17,18 @@ class Preset:
     about: str
 
 
+_DCGAN = Config(
+    variant="dcgan",
+    dataset="cifar10",
+    epochs=40,
+    batch_size=128,
+    generator_learning_rate=2e-4,
+    discriminator_learning_rate=2e-4,
+    beta_1=0.5,
+    latent_dim=100,
+    checkpoint_every=1000,
+)
+
 PRESETS = {
     "quickstart": Preset(
         Config(
@@ -37,34 +49,13 @@ PRESETS = {
         about="spectrally normalized DCGAN at a quarter of the width on the built-in shapes",
     ),
     "dcgan": Preset(
-        Config(
-            variant="dcgan",
-            dataset="cifar10",
-            epochs=40,
-            batch_size=128,
-            generator_learning_rate=2e-4,
-            discriminator_learning_rate=2e-4,
-            beta_1=0.5,
-            latent_dim=100,
-            checkpoint_every=1000,
-        ),
+        _DCGAN,
         paper="Frank and Juracek, Recent Advances in GANs: vanilla GAN (DCGAN); Radford et al. (2016)",
         minutes="not measured on a GPU",
         about="DCGAN on CIFAR-10: Adam 2e-4, batch 128, one update each, 40 epochs",
     ),
     "dcgan-108": Preset(
-        Config(
-            variant="dcgan",
-            dataset="folder",
-            image_size=108,
-            epochs=40,
-            batch_size=128,
-            generator_learning_rate=2e-4,
-            discriminator_learning_rate=2e-4,
-            beta_1=0.5,
-            latent_dim=100,
-            checkpoint_every=1000,
-        ),
+        dataclasses.replace(_DCGAN, dataset="folder", image_size=108),
         paper="Gunnlaugsson et al., Evaluation of Spectral Normalization for GANs Using Inception Score: 108x108",
         minutes="not measured on a GPU",
         about="the same DCGAN for photographs of 108x108 pixels in --data-dir",
