@@ -56,7 +56,7 @@ def export(
     """
     import tensorflow as tf
 
-    folder = folder.resolve()
+    given, folder = folder, folder.resolve()
     if folder.exists() and not _is_replaceable(folder):
         raise UsageError(f"{folder} holds something that is no export of this suite: choose a new or empty folder")
     with files.writing(folder):
@@ -76,7 +76,7 @@ def export(
             os.replace(work / "model", folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return folder
+    return given
 
 
 def _is_replaceable(folder: Path) -> bool:
