@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import re
@@ -34,6 +35,9 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
         prefix = "" if isinstance(error, Interrupted) else "error: "
         sys.stderr.write(f"{prefix}{error}\n")
         return getattr(error, "status", 1)
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `... --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if "--debug" in argv:
             raise
@@ -64,6 +68,7 @@ def parse(kind: type[Arguments], argv: list[str], *, prog: str, default: Any = N
                 kind,
                 args=argv,
                 prog=prog,
+                description=inspect.cleandoc(kind.__doc__ or ""),  # whole: tyro by itself drops the examples
                 default=default,
                 config=(tyro.conf.OmitArgPrefixes,),
             )

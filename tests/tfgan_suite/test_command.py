@@ -17,7 +17,7 @@ def test_help_is_fast_and_has_examples(name, command):
         began = time.monotonic()
         result = command(f"tfgan_suite.{name}", "--help")
         seconds.append(time.monotonic() - began)
-        assert result.returncode == 0 and f"python -m tfgan_suite.{name} " in result.stdout
+        assert result.returncode == 0 and f"python -m tfgan_suite.{name} " in result.stdout.partition("Example")[2]
         assert result.stderr == ""
     assert min(seconds) < 1  # of five, as other tests keep the cores busy
 
