@@ -24,6 +24,7 @@ from tfgan_suite.errors import SuiteError, UsageError
 
 BUILT_IN = {"shapes": Path(__file__).parent / "classifiers" / "shapes.npz"}
 _BATCH = 250
+_LARGEST_IMAGE = 1024  # a file that names more would only fill the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +79,8 @@ def load(name: str) -> Classifier:
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             weights = [stored[f"weight_{i}"] for i in range(len(stored.files) - 1)]
+        if not 1 <= about["image_size"] <= _LARGEST_IMAGE:
+            raise ValueError(f"image size {about['image_size']}")
         network = classifier(about["image_size"], 3, len(about["class_names"]))
         network.set_weights(weights)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -113,7 +116,7 @@ def train(train_data, test_data, *, epochs: int, seed: int, report) -> tuple[Any
     fit_set = pipeline(train_data).shuffle(len(train_data), seed=seed).batch(128).map(scaled).prefetch(2)
     test_set = pipeline(test_data).batch(_BATCH).map(scaled)
     for epoch in range(epochs):
-        history = head.fit(fit_set, initial_epoch=epoch, epochs=epoch + 1, verbose=0).history
+        history = head.fit(fit_set, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history
         report(f"epoch {epoch + 1} of {epochs}: training accuracy {history['accuracy'][0]:.4f}")
     return network, float(head.evaluate(test_set, verbose=0)[1])
 

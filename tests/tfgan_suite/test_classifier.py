@@ -80,6 +80,10 @@ def test_files_with_wrong_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "c.npz", about=np.array(about), weight_0=np.zeros(3))
     with pytest.raises(SuiteError, match="no classifier"):
         classifier.load(str(tmp_path / "c.npz"))
+    huge = json.dumps({"name": "x", "image_size": 10**9, "class_names": ["a", "b"]})
+    np.savez(tmp_path / "e.npz", about=np.array(huge), weight_0=np.zeros(3))
+    with pytest.raises(SuiteError, match="image size 1000000000"):
+        classifier.load(str(tmp_path / "e.npz"))
     np.savez(tmp_path / "d.npz", about=np.array([{}], dtype=object))
     with pytest.raises(SuiteError, match="no classifier"):
         classifier.load(str(tmp_path / "d.npz"))
