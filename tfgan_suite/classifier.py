@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import data_tools
-from tfgan_suite import cli, files
+from tfgan_suite import cli, files, pictures
 from tfgan_suite.config import Dataset
 from tfgan_suite.errors import SuiteError, UsageError
 
@@ -53,7 +53,7 @@ class Classifier:
 
         @tf.function(reduce_retracing=True)
         def run(batch):
-            x = tf.cast(batch, tf.float32) / 127.5 - 1
+            x = pictures.from_uint8_in_graph(batch)
             if batch.shape[1] != self.image_size:
                 x = tf.image.resize(x, (self.image_size, self.image_size), antialias=True)
             outputs = self.network(x, training=False)
@@ -108,7 +108,7 @@ def train(train_data, test_data, *, epochs: int, seed: int, report) -> tuple[Any
     )
 
     def scaled(images, labels):
-        return tf.cast(images, tf.float32) / 127.5 - 1, labels
+        return pictures.from_uint8_in_graph(images), labels
 
     def pipeline(data):
         return tf.data.Dataset.from_tensor_slices((data.images, data.labels))

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from tfgan_suite import checkpoints, cli, files
+from tfgan_suite import checkpoints, cli, files, pictures
 from tfgan_suite.config import Config
 from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.run_folder import RunFolder
@@ -126,11 +126,7 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, 
 
     def images_of(inputs: Any) -> dict[str, Any]:
         images = generator(inputs, training=False)
-        # the rounding of tfgan_suite.pictures.to_uint8
-        return {
-            "images": images,
-            "uint8": tf.cast(tf.floor(tf.clip_by_value(images, -1.0, 1.0) * 127.5 + 128.0), tf.uint8),
-        }
+        return {"images": images, "uint8": pictures.to_uint8_in_graph(images)}
 
     module = tf.Module()
     module.variables_of_generator = [variable.value for variable in generator.variables]

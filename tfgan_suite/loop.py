@@ -19,7 +19,7 @@ import tensorflow as tf
 from data_tools import order
 from data_tools.images import LabelledImages
 from models_zoo import randomness
-from tfgan_suite import checkpoints, files
+from tfgan_suite import checkpoints, files, pictures
 from tfgan_suite.config import Config
 from tfgan_suite.errors import Interrupted, SuiteError
 from tfgan_suite.progress import TrainingProgress
@@ -53,7 +53,8 @@ def train(
         SuiteError: for a loss or gradient that is not finite, or a file that cannot be written.
     """
     total = settings.steps
-    assert total is not None, "resolve the configuration first"
+    if total is None:
+        raise ValueError("settings.steps must say how long to train. Received: steps=None")
     step = int(gan.step.numpy())
     run_steps = compiled_steps(gan, settings, strategy)
     images_per_step = settings.batch_size * settings.discriminator_steps
@@ -145,7 +146,7 @@ def share(rows: tf.Tensor, settings: Config) -> tf.Tensor:
 
 def prepare(images: tf.Tensor, settings: Config, step: Any) -> tf.Tensor:
     """uint8 images as float32 in [-1, 1], half of them mirrored if `settings.flip`."""
-    result = tf.cast(images, tf.float32) / 127.5 - 1
+    result = pictures.from_uint8_in_graph(images)
     if settings.flip:
         key = randomness.key(settings.seed, step.value, randomness.FLIPS)
         chosen = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], key, alg="philox") < 0.5

@@ -1,10 +1,11 @@
-"""Pixels: between [-1, 1] and uint8, and the grid of samples."""
+"""Pixels: the one home of the range [-1, 1] and its rounding, in NumPy and in a graph; and the grid of samples."""
 
 from __future__ import annotations
 
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,20 @@ from tfgan_suite import files
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """[-1, 1] to 0..255, rounded to the nearest, halves up, out-of-range values clipped."""
     return np.floor(np.clip(images, -1, 1) * 127.5 + 128).astype(np.uint8)
+
+
+def to_uint8_in_graph(images: Any) -> Any:
+    """`to_uint8` for a tensor: the same bits."""
+    import tensorflow as tf
+
+    return tf.cast(tf.floor(tf.clip_by_value(images, -1.0, 1.0) * 127.5 + 128.0), tf.uint8)
+
+
+def from_uint8_in_graph(images: Any) -> Any:
+    """A uint8 tensor, 0..255, as float32 in [-1, 1]."""
+    import tensorflow as tf
+
+    return tf.cast(images, tf.float32) / 127.5 - 1
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
