@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,21 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
 
 
 def tensorboard_writer(run: RunFolder) -> Callable[[int], None]:
-    """A function of the step that copies the newest line of the log to TensorBoard's event file."""
+    """A function of the step that copies the new lines of the log to TensorBoard's event file."""
     writer = tf.summary.create_file_writer(str(run.tensorboard))
+    position = run.log.stat().st_size if run.log.exists() else 0
 
     def write(step: int) -> None:
-        newest = files.read_json_lines(run.log)[-1]
-        with writer.as_default(step):
-            for name, value in newest.items():
+        nonlocal position
+        with open(run.log, encoding="utf-8") as log:
+            log.seek(position)
+            new = log.read()
+            position = log.tell()
+        for line in map(json.loads, new.splitlines()):
+            for name, value in line.items():
                 if name != "step":
-                    tf.summary.scalar(name, value)
+                    with writer.as_default(line["step"]):
+                        tf.summary.scalar(name, value)
         writer.flush()
 
     return write

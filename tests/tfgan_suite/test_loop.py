@@ -244,7 +244,10 @@ def test_a_run_folder_holds_what_it_should(tmp_path, monkeypatch, capsys):
         "discriminator.png",
     }
     assert (run / "export" / "saved_model.pb").exists()
-    assert list((run / "tensorboard").glob("events.*"))
+    (events,) = (run / "tensorboard").glob("events.*")
+    stored = tf.compat.v1.train.summary_iterator(str(events))
+    points = [(event.step, value.tag) for event in stored for value in event.summary.value]
+    assert [step for step, tag in points if tag == "d_loss"] == [2, 4, 6]
     record = json.loads((run / "config.json").read_text())
     assert record["config"]["steps"] == 6 and record["config"]["loss"] == "hinge"
     assert record["dataset_fingerprint"] == shapes.load("train").fingerprint()
