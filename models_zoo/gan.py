@@ -140,9 +140,8 @@ class GAN(keras.Model):
         """
         t = tf.cast(self.step.value, tf.float32)
         decay = tf.minimum(self.ema_decay, (1 + t) / (10 + t))
-        trainable = self.generator.trainable_variables
         for average, variable in zip(self.ema_generator.variables, self.generator.variables, strict=True):
-            if any(variable is one for one in trainable):
+            if variable.trainable:
                 average.assign(average * decay + variable * (1 - decay))
             else:
                 average.assign(variable)

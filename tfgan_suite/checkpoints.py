@@ -17,8 +17,6 @@ import numpy as np
 from tfgan_suite import files
 from tfgan_suite.errors import SuiteError
 
-_PATTERN = "step-[0-9]*.npz"
-
 
 def path_of(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step stands."""
@@ -55,7 +53,8 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 def newest_first(folder: Path) -> list[Path]:
     """All checkpoints in a folder."""
-    return sorted((path for path in folder.glob(_PATTERN) if path.stem[5:].isdigit()), key=step_of, reverse=True)
+    paths = (path for path in folder.glob("step-*.npz") if path.stem.removeprefix("step-").isdigit())
+    return sorted(paths, key=step_of, reverse=True)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

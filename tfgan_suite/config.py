@@ -120,23 +120,33 @@ def differences(old: Config, new: Config) -> list[str]:
     return [f"{name}: {before} -> {after}" for name, before, after in pairs if before != after]
 
 
-def read_json(path: Path, base: Config) -> Config:
-    """`base` with the fields that the JSON object in `path` gives; unknown names and wrong types are refused.
+def load_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
 
-    A run's `config.json` is accepted too: its `config` entry is read.
+    Raises:
+        UsageError: for an unreadable file, or anything but an object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} must be a readable JSON file of settings ({error})") from None
+    if not isinstance(record, dict):
+        raise UsageError(f"{path} must hold a JSON object of settings. Received: {type(record).__name__}")
+    return record
+
+
+def settings_in(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a configuration: `record` itself, or its entry `config`, as in a run's `config.json`."""
+    return record["config"] if isinstance(record.get("config"), dict) else record
+
+
+def read_json(path: Path, base: Config) -> Config:
+    """`base` with the fields that the JSON object in `path` gives; a run's `config.json` is accepted too.
 
     Raises:
         UsageError: for an unreadable file, an unknown field or a value of the wrong type.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} must be a readable JSON file of settings ({error})") from None
-    if isinstance(values, dict) and isinstance(values.get("config"), dict):
-        values = values["config"]
-    if not isinstance(values, dict):
-        raise UsageError(f"{path} must hold a JSON object of settings. Received: {type(values).__name__}")
-    return replace(base, values, source=str(path))
+    return replace(base, settings_in(load_json(path)), source=str(path))
 
 
 def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:

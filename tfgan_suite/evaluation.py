@@ -15,7 +15,6 @@ from tfgan_suite.errors import UsageError
 from tfgan_suite.sampling import Sampler
 
 LATENT_SEED = 1_000_003  # of evaluation; the sample grid uses another
-_NO_SPREAD = {"spread": None, "spread_is": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +56,8 @@ def score(
         {"metric": "smallest_class_fraction", "value": float(fractions.min())},
     ]
     protocol = {
-        **_NO_SPREAD,
+        "spread": None,
+        "spread_is": None,
         "num_generated": num_images,
         "num_real": len(real.features),
         "splits": 1,

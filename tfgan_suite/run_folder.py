@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import itertools
 import json
 import os
 import platform
@@ -65,6 +64,12 @@ class RunFolder:
         """Where the sample grid of a step stands."""
         return self.samples / f"step-{step:06d}.png"
 
+    def make_folders(self) -> None:
+        """Make the folders that a run writes into, where they are missing."""
+        with files.writing(self.path):
+            for folder in (self.samples, self.plots, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+
     def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...]) -> None:
         """Write `config.json` of a new run: the whole configuration, what the data is, versions and machine."""
         record = {
@@ -89,8 +94,8 @@ class RunFolder:
         """
         if not self.config_file.is_file():
             raise UsageError(f"{self.path} is no run folder: it has no config.json")
-        settings = config.read_json(self.config_file, Config())
-        return settings, json.loads(self.config_file.read_text(encoding="utf-8"))
+        record = config.load_json(self.config_file)
+        return config.replace(Config(), config.settings_in(record), source=str(self.config_file)), record
 
     def cut_back(self, step: int, settings: Config) -> None:
         """Make the folder what it was at the checkpoint of `step` (-1: at the very beginning).
@@ -98,9 +103,8 @@ class RunFolder:
         What was written later goes: the resumed run writes it again, once. So do damaged checkpoints, leftovers of a
         kill, and the log's line of an earlier end, if the run was lengthened and the line is no whole interval.
         """
+        self.make_folders()
         with files.writing(self.path):
-            for folder in (self.samples, self.plots, self.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.checkpoints, self.samples, self.plots):
                 files.remove_temporaries(folder)
             for path in checkpoints.newest_first(self.checkpoints):
@@ -155,9 +159,7 @@ def create(settings: Config, path: Path | None, parent: Path = Path("results/run
             path.mkdir(parents=True, exist_ok=True)
     else:
         run = RunFolder(_next_numbered(settings, parent))
-    with files.writing(run.path):
-        for folder in (run.samples, run.plots, run.checkpoints):
-            folder.mkdir(exist_ok=True)
+    run.make_folders()
     return run
 
 
@@ -166,13 +168,13 @@ def _next_numbered(settings: Config, parent: Path) -> Path:
     with files.writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
         taken = [int(match[1]) for entry in parent.iterdir() if (match := re.match(r"(\d{4,})-", entry.name))]
-        for number in itertools.count(max(taken, default=0) + 1):
+        number = max(taken, default=0)
+        while True:
+            number += 1
             path = parent / f"{number:04d}-{name}"
-            if any(parent.glob(f"{number:04d}-*")):
-                continue
-            path.mkdir()
-            return path
-    raise AssertionError("unreachable")
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                path.mkdir()
+                return path
 
 
 def versions() -> dict[str, str | None]:
