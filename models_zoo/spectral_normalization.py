@@ -1,6 +1,7 @@
 """Spectral normalization (Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018)."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -24,26 +25,33 @@ class SpectralNormalization(keras.layers.Wrapper):
     Args:
         layer: a `Conv2D`, `Conv2DTranspose`, `Dense` or `Embedding` layer.
         power_iterations: iterations in one `update`; the paper uses one.
+        stable_rank: 0, or a fraction c in (0, 1] of the full rank min(m, n) of the kernel's matrix: the stable rank
+            |W|_F^2 / sigma^2 is then kept at c * min(m, n) or below (Sanyal et al., Stable Rank Normalization for
+            Improved Generalization in Neural Networks and GANs, 2020, algorithm 2), by shrinking all of W / sigma but
+            its first singular direction u v^T. A target below 1, which no matrix has, counts as 1.
         update_in_call: whether a call with `training=True` updates u. The models of this package switch it off and
             call `update` once per discriminator step, so that the real and the generated batch see the same function
             and the generator's step changes nothing in the discriminator.
 
     Raises:
-        ValueError: for another kind of layer, or less than one iteration.
+        ValueError: for another kind of layer, less than one iteration, or a stable rank outside [0, 1].
     """
 
     WARM_UP = 20  # iterations when the layer is built, so that the first step already sees the right norm
 
-    def __init__(self, layer, power_iterations=1, update_in_call=True, **kwargs):
+    def __init__(self, layer, power_iterations=1, stable_rank=0.0, update_in_call=True, **kwargs):
         if type(layer).__name__ not in _KERNELS:
             raise ValueError(
                 f"SpectralNormalization wraps {', '.join(_KERNELS)} layers. Received: layer={type(layer).__name__}"
             )
         if power_iterations < 1:
             raise ValueError(f"power_iterations must be at least 1. Received: power_iterations={power_iterations}")
+        if not 0 <= stable_rank <= 1:
+            raise ValueError(f"stable_rank must be in [0, 1], 0 for off. Received: stable_rank={stable_rank}")
         # Without autocasting, W, u and sigma stay float32 under mixed precision; the wrapped layer casts for itself.
         super().__init__(layer, autocast=False, **kwargs)
         self.power_iterations = power_iterations
+        self.stable_rank = stable_rank
         self.update_in_call = update_in_call
 
     def build(self, input_shape=None):
@@ -64,17 +72,22 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def sigma(self):
         """Estimate of the largest singular value, a float32 scalar; never above the true one."""
-        matrix, u = self._matrix(), ops.convert_to_tensor(self.vector)
-        v = ops.stop_gradient(_normalize(ops.matmul(u, matrix)))
-        return ops.sum(u * ops.matmul(matrix, v))
+        u, v = self._vectors()
+        return ops.sum(u * ops.matmul(self._matrix(), v))
+
+    def normalized_kernel(self):
+        """What the layer works with in the place of its kernel, in the kernel's shape: W / sigma, with its stable rank
+        bounded if so asked."""
+        kernel = ops.convert_to_tensor(self._kernel())
+        kernel = kernel / ops.maximum(self.sigma(), _SMALLEST)  # a kernel of zeros stays zero, and is no NaN
+        return self._with_bounded_stable_rank(kernel) if self.stable_rank else kernel
 
     def call(self, inputs, training=None):
         if training and self.update_in_call:
             self.update()
         kernel = self._kernel()
         values = [(variable, ops.convert_to_tensor(variable)) for variable in self.layer.variables]
-        sigma = ops.maximum(self.sigma(), _SMALLEST)  # a kernel of zeros stays zero, and is no NaN
-        values = [(variable, value / sigma if variable is kernel else value) for variable, value in values]
+        values = [(variable, self.normalized_kernel() if variable is kernel else value) for variable, value in values]
         with keras.StatelessScope(state_mapping=values):
             return self.layer(inputs)
 
@@ -85,6 +98,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         return {
             **super().get_config(),
             "power_iterations": self.power_iterations,
+            "stable_rank": self.stable_rank,
             "update_in_call": self.update_in_call,
         }
 
@@ -98,11 +112,36 @@ class SpectralNormalization(keras.layers.Wrapper):
     def _kernel(self):
         return getattr(self.layer, _KERNELS[type(self.layer).__name__])
 
+    def _vectors(self):
+        """u and v = W^T u / |W^T u|, which count as constants."""
+        u = ops.convert_to_tensor(self.vector)
+        return u, ops.stop_gradient(_normalize(ops.matmul(u, self._matrix())))
+
     def _matrix(self):
         """The kernel as [output channels, everything else]."""
-        axis = _OUTPUT_AXIS.get(type(self.layer).__name__, -1)
-        kernel = ops.moveaxis(ops.convert_to_tensor(self._kernel()), axis, 0)
+        return self._as_matrix(ops.convert_to_tensor(self._kernel()))
+
+    def _as_matrix(self, kernel):
+        kernel = ops.moveaxis(kernel, self._output_axis(), 0)
         return ops.reshape(kernel, (kernel.shape[0], -1))
+
+    def _with_bounded_stable_rank(self, kernel):
+        """u v^T + min(1, sqrt(r - 1) / |S|_F) S of a normalized kernel u v^T + S, r being the target."""
+        matrix = self._as_matrix(kernel)
+        u = ops.convert_to_tensor(self.vector)
+        # u v^T, but with a gradient: without it a target of 1, that of every kernel with one row, would leave none
+        first = ops.outer(u, ops.matmul(u, matrix))
+        rest = matrix - first
+        target = max(1.0, self.stable_rank * min(matrix.shape))
+        norm = ops.sqrt(ops.maximum(ops.sum(ops.square(rest)), _SMALLEST))
+        matrix = first + rest * ops.minimum(1.0, np.sqrt(target - 1) / norm)
+        axis = self._output_axis()
+        shape = list(kernel.shape)
+        channels = shape.pop(axis)
+        return ops.moveaxis(ops.reshape(matrix, (channels, *shape)), 0, axis)
+
+    def _output_axis(self):
+        return _OUTPUT_AXIS.get(type(self.layer).__name__, -1)
 
 
 def _normalize(vector):
@@ -111,9 +150,9 @@ def _normalize(vector):
 
 
 def update_all(network):
-    """Run `update` of every `SpectralNormalization` layer in `network`, nested models included."""
+    """Run `update` of every layer of `network` that has one: this wrapper, and layers made of it; nested models too."""
     for layer in network.layers:
-        if isinstance(layer, SpectralNormalization):
-            layer.update()
-        elif isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model):
             update_all(layer)
+        elif hasattr(layer, "update"):
+            layer.update()
