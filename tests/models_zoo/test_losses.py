@@ -1,11 +1,18 @@
-"""Each loss against its formula in float64 NumPy, and its gradient against finite differences."""
+"""Each loss against its formula or loops in float64 NumPy, and its gradient against finite differences."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models_zoo.losses import LOSSES
+from models_zoo.losses import (
+    LOSSES,
+    class_cross_entropy,
+    margin_discriminator,
+    margin_generator,
+    pulling_away,
+    reconstruction,
+)
 
 REAL = np.array([[-2.0], [0.3], [1.7], [0.9]])
 FAKE = np.array([[0.4], [-1.2], [2.5], [-0.1]])
@@ -19,12 +26,35 @@ DISCRIMINATOR = {
     "non_saturating": lambda r, f: -np.log(sigmoid(r)).mean() - np.log(1 - sigmoid(f)).mean(),
     "minimax": lambda r, f: -np.log(sigmoid(r)).mean() - np.log(1 - sigmoid(f)).mean(),
     "hinge": lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(),
+    "least_squares": lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2,
+    "least_squares_pearson": lambda r, f: ((r - 1) ** 2).mean() / 2 + ((f + 1) ** 2).mean() / 2,
+    "wasserstein": lambda r, f: f.mean() - r.mean(),
 }
 GENERATOR = {
     "non_saturating": lambda f: -np.log(sigmoid(f)).mean(),
     "minimax": lambda f: np.log(1 - sigmoid(f)).mean(),
     "hinge": lambda f: -f.mean(),
+    "least_squares": lambda f: ((f - 1) ** 2).mean() / 2,
+    "least_squares_pearson": lambda f: (f**2).mean() / 2,
+    "wasserstein": lambda f: -f.mean(),
 }
+
+
+def finite_differences(formula, at, step=1e-6):
+    numeric = np.empty_like(at)
+    for index in np.ndindex(*at.shape):
+        change = np.zeros_like(at)
+        change[index] = step
+        numeric[index] = (formula(at + change) - formula(at - change)) / (2 * step)
+    return numeric
+
+
+def gradient(function, at):
+    at = tf.constant(at, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(at)
+        value = tf.reduce_sum(function(at))
+    return tape.gradient(value, at).numpy()
 
 
 def test_every_loss_has_an_independent_formula():
@@ -52,12 +82,7 @@ def test_gradients_equal_finite_differences(name):
         (tape.gradient(g_loss, fake), GENERATOR[name], FAKE),
     ]
     for gradient, formula, at in cases:
-        numeric = np.empty_like(at)
-        for i in range(len(at)):
-            step = np.zeros_like(at)
-            step[i] = 1e-6
-            numeric[i] = (formula(at + step) - formula(at - step)) / 2e-6
-        np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(gradient, finite_differences(formula, at), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["non_saturating", "minimax"])
@@ -78,8 +103,192 @@ def test_non_saturating_keeps_its_gradient_where_minimax_loses_it():
     assert tape.gradient(weak, rejected).numpy() == pytest.approx(-sigmoid(-10.0), rel=1e-4)
 
 
-def test_losses_are_float32_for_bfloat16_logits():
-    logits = keras.ops.cast(FAKE, "bfloat16")
-    for loss in LOSSES.values():
-        assert loss.discriminator(logits, logits).dtype == tf.float32
-        assert loss.generator(logits).dtype == tf.float32
+def test_pearson_coding_makes_the_generator_descend_the_chi_squared_divergence():
+    # with the best D on two points of probability p (data) and q (generated), 2 V(G) is Pearson's divergence
+    p, q = np.array([0.3, 0.7]), np.array([0.8, 0.2])
+    loss = LOSSES["least_squares_pearson"]
+    best = (p - q) / (p + q)  # minimizes p/2 (D - 1)^2 + q/2 (D + 1)^2
+    value = sum(p[i] * (best[i] - 0) ** 2 + q[i] * 2 * float(loss.generator(tf.constant([best[i]]))) for i in range(2))
+    assert value == pytest.approx(np.sum((2 * q - (p + q)) ** 2 / (p + q)), rel=1e-6)
+
+    def expected(d):
+        return sum(  # the loss is a mean over pairs, so weigh real and generated logits apart
+            p[i] * float(loss.discriminator(tf.constant([d[i]]), tf.constant([-1.0])))
+            + q[i] * float(loss.discriminator(tf.constant([1.0]), tf.constant([d[i]])))
+            for i in range(2)
+        )
+
+    for change in ([0.05, 0], [-0.05, 0], [0, 0.05], [0, -0.05]):
+        assert expected(best + change) > expected(best)
+
+
+ENERGIES = np.array([[0.4], [1.2], [2.5], [0.1]])
+
+
+def test_margin_losses():
+    real, fake, margin = np.array([[0.2], [0.9], [3.0], [0.0]]), ENERGIES, 1.0
+    value = margin_discriminator(tf.constant(real), tf.constant(fake), margin)
+    assert float(value) == pytest.approx(real.mean() + (0.6 + 0.9) / 4)
+    assert float(margin_generator(tf.constant(fake))) == pytest.approx(fake.mean())
+
+    def formula(r, f, m):
+        return r.mean() + np.maximum(0, m - f).mean()
+
+    assert float(margin_discriminator(real, fake, 2.0)) == pytest.approx(formula(real, fake, 2.0))
+    np.testing.assert_allclose(gradient(lambda r: margin_discriminator(r, fake, margin), real), 1 / 4)
+    np.testing.assert_allclose(
+        gradient(lambda f: margin_discriminator(real, f, margin), fake),
+        finite_differences(lambda f: formula(real, f, margin), fake),
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(gradient(margin_generator, fake), 1 / 4)
+
+
+def cosines_by_loops(features):
+    count, total = len(features), 0.0
+    for i in range(count):
+        for j in range(count):
+            if i != j:
+                one, other = features[i], features[j]
+                total += (sum(one * other) / np.sqrt(sum(one**2) * sum(other**2))) ** 2
+    return total / (count * (count - 1))
+
+
+def test_pulling_away():
+    features = np.random.default_rng(0).normal(size=(5, 3))
+    assert float(pulling_away(tf.constant(features))) == pytest.approx(cosines_by_loops(features), rel=1e-5)
+    np.testing.assert_allclose(
+        gradient(pulling_away, features), finite_differences(cosines_by_loops, features), rtol=1e-3, atol=1e-6
+    )
+    assert float(pulling_away(tf.eye(4))) == 0
+    assert float(pulling_away(tf.constant([[1.0, 2.0], [-3.0, -6.0], [1e-6, 2e-6]]))) == pytest.approx(1)
+
+
+def test_pulling_away_of_zero_rows_and_of_a_single_row():
+    features = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    assert float(pulling_away(features)) == pytest.approx(2 * 0.5 / 6)
+    slope = gradient(pulling_away, features)
+    assert np.isfinite(slope).all()
+    assert not slope[1].any()
+    assert slope[0].any()
+    for nothing in (np.zeros((3, 2)), np.array([[3.0, 4.0]])):
+        assert float(pulling_away(nothing)) == 0
+        assert not gradient(pulling_away, nothing).any()
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_reconstruction(power):
+    rng = np.random.default_rng(0)
+    images, others = rng.uniform(-1, 1, (2, 3, 4, 2, 3))
+    expected = np.zeros(3)
+    for i in range(3):
+        for x, r in zip(images[i].ravel(), others[i].ravel(), strict=True):
+            expected[i] += abs(x - r) ** power / (4 * 2 * 3)
+    result = reconstruction(tf.constant(images), tf.constant(others), power)
+    assert result.shape == (3,)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        gradient(lambda r: reconstruction(images, r, power), others),
+        finite_differences(lambda r: (np.abs(images - r) ** power).mean((1, 2, 3)).sum(), others),
+        rtol=1e-3,
+        atol=1e-6,
+    )
+    assert not gradient(lambda r: reconstruction(images, r, power), images).any()  # and no NaN
+
+
+def test_reconstruction_refuses_other_powers():
+    with pytest.raises(ValueError, match=r"power must be 1 or 2. Received: power=3"):
+        reconstruction(np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 1)), 3)
+
+
+CLASS_LOGITS = np.array([[1.0, -2.0, 0.5, 3.0], [0.0, 0.0, 4.0, -1.0], [2.0, 2.5, -0.5, 0.1]])
+LABELS = np.array([3, 0, 1])
+
+
+def cross_entropy(logits, labels, smoothing):
+    classes, total = logits.shape[1], 0.0
+    for row, label in zip(logits, labels, strict=True):
+        log_probabilities = np.log(np.exp(row) / np.exp(row).sum())
+        targets = np.full(classes, smoothing / classes)
+        targets[label] = 1 - (classes - 1) / classes * smoothing
+        assert targets.sum() == pytest.approx(1)
+        total -= (targets * log_probabilities).sum()
+    return total / len(logits)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_class_cross_entropy(smoothing):
+    value = class_cross_entropy(tf.constant(CLASS_LOGITS), tf.constant(LABELS), smoothing)
+    assert float(value) == pytest.approx(cross_entropy(CLASS_LOGITS, LABELS, smoothing), rel=1e-6)
+    np.testing.assert_allclose(
+        gradient(lambda x: class_cross_entropy(x, LABELS, smoothing), CLASS_LOGITS),
+        finite_differences(lambda x: cross_entropy(x, LABELS, smoothing), CLASS_LOGITS),
+        atol=1e-6,
+    )
+
+
+def test_without_smoothing_it_is_plain_cross_entropy():
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(LABELS, CLASS_LOGITS)
+    assert float(class_cross_entropy(CLASS_LOGITS, LABELS)) == pytest.approx(float(plain), rel=1e-6)
+    assert float(class_cross_entropy(CLASS_LOGITS, LABELS, 0.0)) == float(class_cross_entropy(CLASS_LOGITS, LABELS))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_smoothed_targets_sum_to_one_and_are_the_fixed_point(smoothing):
+    # the gradient with respect to one sample's logits is softmax - targets
+    uniform = np.zeros((1, 4))
+    targets = 1 / 4 - gradient(lambda x: class_cross_entropy(x, [2], smoothing), uniform)[0]
+    assert targets.sum() == pytest.approx(1)
+    np.testing.assert_allclose(targets[2], 1 - 3 / 4 * smoothing, rtol=1e-6)
+    np.testing.assert_allclose(np.delete(targets, 2), smoothing / 4, rtol=1e-6, atol=1e-7)
+
+
+def test_class_cross_entropy_is_finite_for_huge_logits():
+    assert float(class_cross_entropy(np.array([[1e4, -1e4]]), [1])) == pytest.approx(2e4)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+def test_refuses_a_smoothing_out_of_range(smoothing):
+    with pytest.raises(ValueError, match=rf"smoothing must be in \[0, 1\). Received: smoothing={smoothing}"):
+        class_cross_entropy(CLASS_LOGITS, LABELS, smoothing)
+
+
+FUNCTIONS = {
+    **{f"{name}_discriminator": loss.discriminator for name, loss in LOSSES.items()},
+    **{f"{name}_generator": lambda r, f, loss=loss: loss.generator(f) for name, loss in LOSSES.items()},
+    "margin_discriminator": lambda r, f: margin_discriminator(r, f, 1.0),
+    "margin_generator": lambda r, f: margin_generator(f),
+    "pulling_away": lambda r, f: pulling_away(tf.concat([r, f], 1)),
+    "reconstruction_1": lambda r, f: reconstruction(r[:, :, None, None], f[:, :, None, None], 1),
+    "reconstruction_2": lambda r, f: reconstruction(r[:, :, None, None], f[:, :, None, None], 2),
+    "class_cross_entropy": lambda r, f: class_cross_entropy(tf.concat([r, f], 1), tf.zeros(tf.shape(r)[0], tf.int32)),
+}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_graphs_of_unknown_batch_size_agree_with_eager(jit_compile):
+    unknown = tf.TensorSpec([None, 1], tf.float32)
+    real, fake = tf.constant(REAL, tf.float32), tf.constant(FAKE, tf.float32)
+
+    @tf.function(input_signature=[unknown, unknown], jit_compile=jit_compile)
+    def together(r, f):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(f)
+            values = {name: function(r, f) for name, function in FUNCTIONS.items()}
+        return values, {name: tape.gradient(value, f) for name, value in values.items()}
+
+    values, slopes = together(real, fake)
+    for name, function in FUNCTIONS.items():
+        np.testing.assert_allclose(values[name], function(real, fake), rtol=1e-5, err_msg=name)
+        expected = gradient(lambda f, function=function: function(real, f), FAKE)
+        np.testing.assert_allclose(slopes[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_dtype_of_the_arguments_does_not_matter(name):
+    function = FUNCTIONS[name]
+    real, fake = (keras.ops.cast(values, "bfloat16") for values in (REAL, FAKE))
+    result = function(real, fake)
+    assert result.dtype == tf.float32
+    np.testing.assert_array_equal(result, function(tf.cast(real, tf.float32), tf.cast(fake, tf.float32)))
+    assert function(tf.constant(REAL), tf.constant(FAKE)).dtype == tf.float32
