@@ -1,4 +1,4 @@
-"""The Keras models: one file per variant; networks, layers and losses in one file each.
+"""The Keras models: one file per variant; networks, layers, losses and penalties in one file each.
 
 Importing this package is cheap: a variant's module, and with it TensorFlow, is imported by `load_variant`.
 """
@@ -10,7 +10,19 @@ import importlib
 # name -> "module:class"
 VARIANTS = {
     "dcgan": "models_zoo.dcgan:DCGAN",
+    "lsgan": "models_zoo.lsgan:LSGAN",
+    "wgan": "models_zoo.wgan:WGAN",
+    "wgan_gp": "models_zoo.wgan_gp:WGANGP",
+    "dragan": "models_zoo.dragan:DRAGAN",
+    "r1": "models_zoo.r1:R1GAN",
     "sngan": "models_zoo.sngan:SNGAN",
+    "ebgan": "models_zoo.ebgan:EBGAN",
+    "began": "models_zoo.began:BEGAN",
+    "acgan": "models_zoo.acgan:ACGAN",
+    "vtgan": "models_zoo.vtgan:VTGAN",
+    "cgan": "models_zoo.cgan:CGAN",
+    "sagan": "models_zoo.sagan:SAGAN",
+    "biggan": "models_zoo.biggan:BigGAN",
 }
 
 

@@ -24,7 +24,7 @@ class DCGAN(GAN):
     losses = ("non_saturating", "minimax")
 
     @classmethod
-    def networks(cls, image_size, channels, latent_dim, width):
+    def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
         return (
             dcgan_generator(image_size, channels, latent_dim, width),
             dcgan_discriminator(image_size, channels, width, normalization="batch"),

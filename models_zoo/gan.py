@@ -1,9 +1,12 @@
 """The base of every variant: two networks, their updates, the averaged generator, and all state by name."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 
-from models_zoo import randomness, spectral_normalization
+from models_zoo import augmentation, randomness, spectral_normalization
+from models_zoo.augmentation import augment
 from models_zoo.losses import LOSSES
 
 
@@ -15,20 +18,40 @@ class GAN(keras.Model):
     therefore holds `discriminator_steps` times the batch size of one update; where that number is above 1, give
     `fit` a dataset with `drop_remainder=True`.
 
+    A variant says what its paper changes: `networks`, `discriminator_loss`, `generator_loss`, and, where the algorithm
+    itself differs, the steps. Keyword-only arguments of `networks` and `__init__` are the variant's options.
+
     Args:
-        generator: model from latents [B, latent_dim] to images [B, H, W, C] in [-1, 1].
-        discriminator: model from such images to logits [B, 1].
+        generator: model from latents [B, latent_dim], or from [latents, labels], to images [B, H, W, C] in [-1, 1].
+        discriminator: model from such images, or from [images, labels], to logits [B, 1], or whatever the variant's
+            losses take.
         loss: one of the class's `losses`, names in `models_zoo.losses.LOSSES`; the first of them if None.
         discriminator_steps: discriminator updates per generator update, at least 1.
         ema_decay: decay of the moving average of the generator's weights, in [0, 1); 0 keeps the newest weights.
         seed: seed of all noise, an integer in [0, 2**31).
+        num_classes: number of classes; needed if the generator takes labels.
+        augment: differentiable augmentations of all images that the discriminator sees, names in
+            `models_zoo.augmentation.AUGMENTATIONS` joined by commas; none if empty (Zhao et al., 2020).
+        discriminator_clip_norm: bound of the global norm of the discriminator's gradient; 0 for none.
     """
 
     losses = tuple(LOSSES)
     logged = ("d_loss", "d_gradient_norm", "d_real", "d_fake", "g_loss", "g_gradient_norm")
+    conditional = False
 
     def __init__(
-        self, generator, discriminator, *, loss=None, discriminator_steps=1, ema_decay=0.999, seed=0, name=None
+        self,
+        generator,
+        discriminator,
+        loss=None,
+        discriminator_steps=1,
+        ema_decay=0.999,
+        seed=0,
+        num_classes=None,
+        name=None,
+        *,
+        augment="",
+        discriminator_clip_norm=0.0,
     ):
         super().__init__(name=name)
         loss = loss or self.losses[0]
@@ -42,6 +65,14 @@ class GAN(keras.Model):
             )
         if not 0 <= ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1). Received: ema_decay={ema_decay}")
+        if self.conditional and (num_classes or 0) < 2:
+            raise ValueError(f"{type(self).__name__} needs two classes or more. Received: num_classes={num_classes}")
+        if discriminator_clip_norm < 0:
+            raise ValueError(
+                f"discriminator_clip_norm must be positive, or 0 for none. "
+                f"Received: discriminator_clip_norm={discriminator_clip_norm}"
+            )
+        augmentation.parse(augment)  # refuses unknown names
         self.generator = generator
         self.discriminator = discriminator
         self.ema_generator = keras.models.clone_model(generator)
@@ -51,10 +82,34 @@ class GAN(keras.Model):
         self.discriminator_steps = discriminator_steps
         self.ema_decay = ema_decay
         self.seed = seed
-        self.latent_dim = generator.input_shape[-1]
+        self.num_classes = num_classes
+        self.augment = augment
+        self.discriminator_clip_norm = discriminator_clip_norm
+        self.latent_dim = generator.inputs[0].shape[-1]
         self.step = self.add_weight(shape=(), initializer="zeros", dtype="int64", trainable=False, name="step")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.logged}
         self.built = True
+
+    @classmethod
+    def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
+        """The paper's generator and discriminator.
+
+        Args:
+            image_size: pixels a side, a multiple of 4 from 16 on.
+            channels: of the images, 1 or 3.
+            latent_dim: length of the latent vectors.
+            width: multiplies the channels of every hidden layer.
+            num_classes: number of classes, for conditional variants.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def options(cls):
+        """What can be chosen beside the arguments that all variants share: two dicts from name to default value, the
+        options of `networks` and those of `__init__`."""
+        network = _keyword_only(cls.networks)
+        training = _keyword_only(GAN.__init__) | _keyword_only(cls.__init__)
+        return network, training
 
     def compile(self, generator_optimizer, discriminator_optimizer, jit_compile=False, **kwargs):
         """Take one optimizer per network, or its name; further arguments go to `keras.Model.compile`.
@@ -67,76 +122,136 @@ class GAN(keras.Model):
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def call(self, latents, training=False):
-        """Images of the averaged generator."""
-        return self.ema_generator(latents, training=training)
+    def call(self, inputs, training=False):
+        """Images of the averaged generator, in [-1, 1], from latents, or from [latents, labels]."""
+        return tf.clip_by_value(self.ema_generator(inputs, training=training), -1.0, 1.0)
 
     def train_step(self, batch):
         """One step.
 
         Args:
-            batch: images float32 [discriminator_steps * B, H, W, C] in [-1, 1], or a tuple (images, labels).
+            batch: images float32 [discriminator_steps * B, H, W, C] in [-1, 1], or a tuple (images, labels int [...]);
+                conditional variants need the labels.
 
         Returns:
             Means of every logged quantity since the trackers were last reset, scalar float32 by name.
         """
-        images = batch[0] if isinstance(batch, (tuple, list)) else batch
+        images, labels = self.unpacked(batch)
         logs = {}
-        for index, real in enumerate(tf.split(images, self.discriminator_steps)):
-            logs |= self.discriminator_step(real, index)
+        parts = tf.split(images, self.discriminator_steps), tf.split(labels, self.discriminator_steps)
+        for index, (real, real_labels) in enumerate(zip(*parts, strict=True)):
+            logs |= self.discriminator_step(real, real_labels, index)
         logs |= self.generator_step(tf.shape(real)[0])
         self.step.assign_add(1)
         return self.track(logs)
 
-    def discriminator_step(self, images, index=0):
+    def discriminator_step(self, images, labels=None, index=0):
         """One update of the discriminator; nothing in the generator changes."""
         spectral_normalization.update_all(self.discriminator)
-        latents = self.latents(tf.shape(images)[0], randomness.DISCRIMINATOR_LATENTS, index)
-        fake = unchanged(self.generator, latents)
+        latents, fake_labels = self.noise(
+            tf.shape(images)[0], randomness.DISCRIMINATOR_LATENTS, randomness.DISCRIMINATOR_LABELS, index
+        )
+        fake = unchanged(self.generator, self.generator_inputs(latents, fake_labels))
+        real = augment(images, self.augment, self.key(randomness.AUGMENT_REAL, index))
+        fake = augment(fake, self.augment, self.key(randomness.AUGMENT_FAKE, index))
         with tf.GradientTape() as tape:
-            real_logits = self.discriminator(images, training=True)
-            fake_logits = self.discriminator(fake, training=True)
-            loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
-        norm = self.apply(self.discriminator_optimizer, tape, loss, self.discriminator)
-        return {
-            "d_loss": loss,
-            "d_gradient_norm": norm,
-            "d_real": tf.reduce_mean(tf.sigmoid(real_logits)),
-            "d_fake": tf.reduce_mean(tf.sigmoid(fake_logits)),
-        }
+            loss, logs = self.discriminator_loss(real, labels, fake, fake_labels, index)
+        norm = self.apply(self.discriminator_optimizer, tape, loss, self.discriminator, self.discriminator_clip_norm)
+        return {"d_loss": loss, "d_gradient_norm": norm, **logs}
 
     def generator_step(self, batch_size):
         """One update of the generator and its moving average; nothing in the discriminator changes."""
-        latents = self.latents(batch_size, randomness.GENERATOR_LATENTS)
+        spectral_normalization.update_all(self.generator)
+        latents, labels = self.noise(batch_size, randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator.trainable_variables])
-            fake_logits = unchanged(self.discriminator, self.generator(latents, training=True))
-            loss = LOSSES[self.adversarial_loss].generator(fake_logits)
+            fake = self.generator(self.generator_inputs(latents, labels), training=True)
+            fake = augment(fake, self.augment, self.key(randomness.AUGMENT_GENERATED))
+            loss, logs = self.generator_loss(fake, labels)
         norm = self.apply(self.generator_optimizer, tape, loss, self.generator)
         self.update_ema()
-        return {"g_loss": loss, "g_gradient_norm": norm}
+        return {"g_loss": loss, "g_gradient_norm": norm, **logs}
 
-    def latents(self, batch_size, use, index=0):
-        """Standard normal latents [batch_size, latent_dim] of this step."""
-        return randomness.normal([batch_size, self.latent_dim], randomness.key(self.seed, self.step.value, use, index))
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        """What the discriminator descends, and more to log: two separate passes, real images, then generated ones.
 
-    def apply(self, optimizer, tape, loss, network):
-        """Apply the gradients of `loss` to `network`; returns their global norm on this replica.
+        Args:
+            real, fake: images [B, H, W, C].
+            labels, fake_labels: their classes, int32 [B].
+            index: which of the step's discriminator updates this is, for noise of its own.
+        """
+        real_logits = self.discriminate(real, labels)
+        fake_logits = self.discriminate(fake, fake_labels)
+        loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
+        return loss, self.opinions(real_logits, fake_logits)
+
+    def generator_loss(self, fake, labels):
+        """What the generator descends, and more to log; `fake` [B, H, W, C] are its images, `labels` [B] the classes
+        that were asked for."""
+        return LOSSES[self.adversarial_loss].generator(self.judge(fake, labels)), {}
+
+    def discriminate(self, images, labels):
+        """The discriminator's output in its own update."""
+        return self.discriminator(self.discriminator_inputs(images, labels), training=True)
+
+    def judge(self, images, labels):
+        """The discriminator's output in the generator's update: nothing in the discriminator changes."""
+        return unchanged(self.discriminator, self.discriminator_inputs(images, labels))
+
+    def opinions(self, real_logits, fake_logits):
+        """D(x) and D(G(z)) for the log: mean probability of "real", in [0, 1]."""
+        return {"d_real": tf.reduce_mean(tf.sigmoid(real_logits)), "d_fake": tf.reduce_mean(tf.sigmoid(fake_logits))}
+
+    def unpacked(self, batch):
+        """Images and labels int32 of a batch; zeros where a variant that needs none was given none."""
+        images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        if labels is None:
+            if self.conditional:
+                raise ValueError(
+                    f"{type(self).__name__} is conditional: batches must be (images, labels). Received: images only"
+                )
+            labels = tf.zeros(tf.shape(images)[:1], tf.int32)
+        return images, tf.cast(labels, tf.int32)
+
+    def generator_inputs(self, latents, labels):
+        return [latents, labels] if len(self.generator.inputs) == 2 else latents
+
+    def discriminator_inputs(self, images, labels):
+        return [images, labels] if len(self.discriminator.inputs) == 2 else images
+
+    def noise(self, batch_size, latents_use, labels_use, index=0):
+        """Standard normal latents [batch_size, latent_dim] and uniform labels int32 [batch_size] of this step."""
+        latents = randomness.normal([batch_size, self.latent_dim], self.key(latents_use, index))
+        return latents, randomness.labels(batch_size, self.num_classes or 1, self.key(labels_use, index))
+
+    def key(self, use, index=0):
+        """The key of this step for one of the uses in `models_zoo.randomness`."""
+        return randomness.key(self.seed, self.step.value, use, index)
+
+    def apply(self, optimizer, tape, loss, network, clip_norm=0.0):
+        """Apply the gradients of `loss` to `network`; returns their global norm on this replica, before clipping.
 
         `optimizer.apply` adds up the gradients of all replicas, so each is divided by their number: the update is that
-        of the mean over the whole batch.
+        of the mean over the whole batch. With `clip_norm` that mean is scaled down to this norm if it is above it.
         """
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        context = tf.distribute.get_replica_context()
         variables = network.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        optimizer.apply([gradient / replicas for gradient in gradients], variables)
-        return tf.linalg.global_norm(gradients)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]  # those of embeddings come as slices
+        norm = tf.linalg.global_norm(gradients)
+        if clip_norm:
+            if context.num_replicas_in_sync > 1:
+                gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        optimizer.apply([gradient / context.num_replicas_in_sync for gradient in gradients], variables)
+        return norm
 
     def update_ema(self):
         """Move the averaged generator towards the generator.
 
         decay = min(ema_decay, (1 + t) / (10 + t)) after t steps, so that the random beginning is forgotten soon (the
-        rule of `tf.train.ExponentialMovingAverage`). Statistics of batch normalization, already averages, are copied.
+        rule of `tf.train.ExponentialMovingAverage`). Statistics of batch normalization, already averages, are copied;
+        so are the vectors of spectral normalization, and moved on to the averaged kernels.
         """
         t = tf.cast(self.step.value, tf.float32)
         decay = tf.minimum(self.ema_decay, (1 + t) / (10 + t))
@@ -145,15 +260,19 @@ class GAN(keras.Model):
                 average.assign(average * decay + variable * (1 - decay))
             else:
                 average.assign(variable)
+        spectral_normalization.update_all(self.ema_generator)
 
     def track(self, logs):
         """Add this step's values to the running means; `logged` names them all, so that none is born mid-graph."""
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            logs = context.all_reduce(tf.distribute.ReduceOp.MEAN, logs)
+        logs = self.mean_over_replicas(logs)
         for name, value in logs.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def mean_over_replicas(self, values):
+        """Scalars by name, each averaged over the replicas."""
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, values) if context.num_replicas_in_sync > 1 else values
 
     def state(self):
         """Every variable that the rest of training depends on, by a unique and stable name.
@@ -196,3 +315,8 @@ def unchanged(network, inputs):
         network.trainable_variables, network.non_trainable_variables, inputs, training=True
     )
     return outputs
+
+
+def _keyword_only(function):
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

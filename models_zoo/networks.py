@@ -1,11 +1,12 @@
-"""Generators and discriminators: functions that return functional Keras models.
+"""What networks share: the rule of sizes, layers that halve and double, and the networks of DCGAN.
 
-A generator maps latents [B, latent_dim] to images [B, S, S, C] in [-1, 1]; a discriminator maps such images to logits
-[B, 1]. `width` multiplies the channels of every hidden layer.
+A generator maps latents [B, latent_dim], or [latents, labels], to images [B, S, S, C] in [-1, 1]; a discriminator maps
+such images to logits [B, 1]. `width` multiplies the channels of every hidden layer. Networks that only one variant has
+stand in that variant's file; the residual ones in `models_zoo/resnet.py`.
 
-Image sizes: a discriminator halves the image, rounding up, until at most 7 pixels remain a side (32 to 4, 64 to 4,
-28 to 7, 108 over 54, 27 and 14 to 7); a generator goes the same way back and crops one pixel where the rounding went
-up. Sizes are multiples of 4 from 16 on.
+Image sizes: multiples of 4 from 16 on. A discriminator halves the image, rounding up, until at most 7 pixels remain a
+side (32 to 4, 64 to 4, 28 to 7, 108 over 54, 27 and 14 to 7); a generator goes the same way back and crops one pixel
+where the rounding went up. Where a paper's table ends at another side, `sizes` is given it.
 """
 
 import keras
@@ -19,8 +20,8 @@ _LARGEST_BASE = 7
 _MOST_CHANNELS = 512
 
 
-def sizes(image_size):
-    """Side lengths from the image down to the smallest feature map.
+def sizes(image_size, largest_base=_LARGEST_BASE):
+    """Side lengths from the image down to the smallest feature map, of at most `largest_base` pixels.
 
     >>> sizes(108)
     [108, 54, 27, 14, 7]
@@ -35,7 +36,7 @@ def sizes(image_size):
             f"Received: image_size={image_size}"
         )
     result = [image_size]
-    while result[-1] > _LARGEST_BASE:
+    while result[-1] > largest_base:
         result.append((result[-1] + 1) // 2)
     return result
 
@@ -45,7 +46,153 @@ def scaled(channels, width):
     return max(4, round(channels * width))
 
 
-def dcgan_generator(image_size, channels=3, latent_dim=128, width=1.0):
+def require(name, value, choices):
+    """Raises ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}. Received: {name}={value!r}")
+
+
+def images_input(image_size, channels):
+    return keras.Input((image_size, image_size, channels), name="images")
+
+
+def latents_input(latent_dim):
+    return keras.Input((latent_dim,), name="latents")
+
+
+def labels_input():
+    return keras.Input((), dtype="int32", name="labels")
+
+
+def normal():
+    """Radford et al. (2016), section 4: zero-centred normal with standard deviation 0.02."""
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def batch_normalization(name):
+    """Over the whole batch, also when it is spread over replicas; the faster local form when it is not."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=distributed(), name=name)
+
+
+def distributed():
+    """Whether the network is being built for several replicas."""
+    return tf.distribute.has_strategy()
+
+
+def wrapper(spectral, stable_rank=0.0):
+    """A function from a layer to the layer, spectrally normalized if so asked; its name gets the prefix `sn_`."""
+    if not spectral:
+        if stable_rank:
+            raise ValueError(f"stable_rank needs spectral normalization. Received: stable_rank={stable_rank}")
+        return lambda layer: layer
+    return lambda layer: SpectralNormalization(
+        layer, stable_rank=stable_rank, update_in_call=False, name=f"sn_{layer.name}"
+    )
+
+
+def normalize(x, normalization, name):
+    """Batch or layer normalization of a feature map; for "spectral" and "none", nothing."""
+    if normalization == "batch":
+        return batch_normalization(name)(x)
+    if normalization == "layer":
+        return layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5, name=name)(x)
+    return x
+
+
+def doubled(x, filters, kernel_size, side, name, wrap=lambda layer: layer, **kwargs):
+    """A transposed convolution of stride 2, cropped to `side` pixels, which may be one fewer than twice as many."""
+    conv = layers.Conv2DTranspose(filters, kernel_size, strides=2, padding="same", name=name, **kwargs)
+    return cropped(wrap(conv)(x), side, f"{name}_crop")
+
+
+def cropped(x, side, name):
+    """Without its last row and column, if it has one more than `side`."""
+    return layers.Cropping2D(((0, 1), (0, 1)), name=name)(x) if x.shape[1] > side else x
+
+
+def tanh_images(x):
+    return layers.Activation("tanh", dtype="float32", name="images")(x)
+
+
+def float32(x, name="logits"):
+    """Losses are computed in float32, also under mixed precision."""
+    return layers.Activation("linear", dtype="float32", name=f"float32_{name}")(x)
+
+
+def one_hot(labels, num_classes):
+    """Labels [B] as float one-hot rows [B, num_classes]."""
+    return layers.CategoryEncoding(num_classes, output_mode="one_hot", name="one_hot")(labels)
+
+
+def projection(features, labels, num_classes, wrap):
+    """Logits [B, 1] of a projection discriminator: psi(h) + <V[y], h>, h being `features` [B, d].
+
+    Source: Miyato and Koyama, cGANs with Projection Discriminator (2018), eq. 4 and figure 1.
+    """
+    dim = features.shape[-1]
+    embedding = layers.Embedding(num_classes, dim, embeddings_initializer="glorot_uniform", name="class_embedding")
+    inner = layers.Dot(axes=1, name="inner_product")([wrap(embedding)(labels), features])
+    unconditional = wrap(layers.Dense(1, name="logits"))(features)
+    return layers.Add(name="projection")([unconditional, inner])
+
+
+def strides_of_six(image_size):
+    """Strides of six convolutions: 2 for the first, third and fifth; for images above 32 pixels also for the sixth,
+    fourth and second, until the map is as small as `sizes` makes it."""
+    halvings = len(sizes(image_size)) - 1
+    strided = (0, 2, 4, 5, 3, 1)[: max(3, halvings)]
+    return [2 if i in strided else 1 for i in range(6)]
+
+
+def source_and_class(x, num_classes):
+    """The two heads on features [B, d]: `logits` [B, 1] and `class_logits` [B, num_classes]."""
+    logits = layers.Dense(1, kernel_initializer=normal(), name="logits")(x)
+    class_logits = layers.Dense(num_classes, kernel_initializer=normal(), name="class_logits")(x)
+    return {"logits": float32(logits), "class_logits": float32(class_logits, "class_logits")}
+
+
+@keras.saving.register_keras_serializable("models_zoo")
+class UniformNoise(keras.layers.Layer):
+    """Standard normal latents as latents that are uniform in [-1, 1]: 2 Phi(z) - 1 = erf(z / sqrt 2), exactly.
+
+    For papers whose generators take uniform noise; everything else of the suite draws normal latents only.
+    """
+
+    def call(self, latents):
+        return keras.ops.erf(latents * 0.5**0.5)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("models_zoo")
+class Dropout(keras.layers.Layer):
+    """`keras.layers.Dropout` whose random state has a stable name, so that checkpoints find it again.
+
+    Args:
+        rate: fraction of the inputs that is set to zero in training, in [0, 1).
+        seed: integer; each such layer of a network needs one of its own.
+    """
+
+    def __init__(self, rate, seed, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"dropout must be in [0, 1). Received: dropout={rate}")
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed, name=f"{self.name}_seed")
+
+    def call(self, x, training=False):
+        return keras.random.dropout(x, self.rate, seed=self.seed_generator) if training and self.rate else x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+def dcgan_generator(image_size, channels=3, latent_dim=128, width=1.0, spectral=False):
     """Project, then double the size with transposed convolutions; batch normalization and ReLU, tanh at the end.
 
     Source: Radford et al., Unsupervised Representation Learning with DCGANs (2016), section 3 and figure 1. Kernels
@@ -58,34 +205,28 @@ def dcgan_generator(image_size, channels=3, latent_dim=128, width=1.0):
     | 4x4 deconvolution /2, batch norm, ReLU  | 16 x 16 x 128            |
     | 4x4 deconvolution /2, tanh              | 32 x 32 x C              |
 
+    With `spectral` every layer is spectrally normalized as well (Zhang et al., 2019).
+
     Raises:
         ValueError: for a size outside the rule above.
     """
     path = sizes(image_size)[::-1]
     widths = [scaled(min(_MOST_CHANNELS, 64 * 2**i), width) for i in range(len(path) - 1, 0, -1)]
-    latents = keras.Input((latent_dim,), name="latents")
-    x = layers.Dense(path[0] ** 2 * widths[0], use_bias=False, kernel_initializer=_normal(), name="project")(latents)
+    wrap = wrapper(spectral)
+    latents = latents_input(latent_dim)
+    project = layers.Dense(path[0] ** 2 * widths[0], use_bias=False, kernel_initializer=normal(), name="project")
+    x = wrap(project)(latents)
     x = layers.Reshape((path[0], path[0], widths[0]), name="reshape")(x)
-    for i, (size, next_size) in enumerate(zip(path[:-1], path[1:], strict=True)):
-        x = _batch_normalization(f"norm_{i}")(x)
+    for i, side in enumerate(path[1:]):
+        x = batch_normalization(f"norm_{i}")(x)
         x = layers.ReLU(name=f"relu_{i}")(x)
         last = i == len(path) - 2
-        x = layers.Conv2DTranspose(
-            channels if last else widths[i + 1],
-            4,
-            strides=2,
-            padding="same",
-            use_bias=last,
-            kernel_initializer=_normal(),
-            name="to_image" if last else f"deconv_{i}",
-        )(x)
-        if next_size < 2 * size:
-            x = layers.Cropping2D(((0, 1), (0, 1)), name=f"crop_{i}")(x)
-    images = layers.Activation("tanh", dtype="float32", name="images")(x)
-    return keras.Model(latents, images, name="generator")
+        filters, name = (channels, "to_image") if last else (widths[i + 1], f"deconv_{i}")
+        x = doubled(x, filters, 4, side, name, wrap, use_bias=last, kernel_initializer=normal())
+    return keras.Model(latents, tanh_images(x), name="generator")
 
 
-def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch", first_channels=64):
+def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch", first_channels=64, stable_rank=0.0):
     """Halve the size with strided convolutions, doubling the channels; LeakyReLU, and one normalization.
 
     Source: Radford et al. (2016), section 3: no pooling, LeakyReLU of slope 0.2, batch normalization in all layers but
@@ -102,12 +243,10 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
     Raises:
         ValueError: for a size outside the rule above, or an unknown normalization.
     """
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization must be one of {', '.join(NORMALIZATIONS)}. Received: normalization={normalization!r}"
-        )
-    spectral = normalization == "spectral"
-    images = x = keras.Input((image_size, image_size, channels), name="images")
+    require("normalization", normalization, NORMALIZATIONS)
+    wrap = wrapper(normalization == "spectral", stable_rank)
+    initializer = "glorot_uniform" if normalization == "spectral" else normal()
+    images = x = images_input(image_size, channels)
     for i in range(len(sizes(image_size)) - 1):
         normalized = normalization in ("batch", "layer") and i > 0
         conv = layers.Conv2D(
@@ -116,32 +255,12 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
             strides=2,
             padding="same",
             use_bias=not normalized,
-            kernel_initializer="glorot_uniform" if spectral else _normal(),
+            kernel_initializer=initializer,
             name=f"conv_{i}",
         )
-        x = _spectral(conv, f"sn_{i}")(x) if spectral else conv(x)
-        if normalized and normalization == "batch":
-            x = _batch_normalization(f"norm_{i}")(x)
-        elif normalized:
-            x = layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5, name=f"norm_{i}")(x)
+        x = wrap(conv)(x)
+        x = normalize(x, normalization, f"norm_{i}") if normalized else x
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
     x = layers.Flatten(name="flatten")(x)
-    dense = layers.Dense(1, kernel_initializer="glorot_uniform" if spectral else _normal(), name="logits")
-    x = _spectral(dense, "sn_logits")(x) if spectral else dense(x)
-    logits = layers.Activation("linear", dtype="float32", name="float32_logits")(x)
-    return keras.Model(images, logits, name="discriminator")
-
-
-def _normal():
-    """Radford et al. (2016), section 4: zero-centred normal with standard deviation 0.02."""
-    return keras.initializers.RandomNormal(stddev=0.02)
-
-
-def _batch_normalization(name):
-    """Over the whole batch, also when it is spread over replicas; the faster local form when it is not."""
-    distributed = tf.distribute.has_strategy()
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=distributed, name=name)
-
-
-def _spectral(layer, name):
-    return SpectralNormalization(layer, update_in_call=False, name=name)
+    x = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(x)
+    return keras.Model(images, float32(x), name="discriminator")

@@ -7,6 +7,12 @@ DISCRIMINATOR_LATENTS = 1
 GENERATOR_LATENTS = 2
 FLIPS = 3
 SAMPLE_LABELS = 4
+DISCRIMINATOR_LABELS = 5
+GENERATOR_LABELS = 6
+PENALTY = 7
+AUGMENT_REAL = 8
+AUGMENT_FAKE = 9
+AUGMENT_GENERATED = 10
 
 
 def key(seed, step, use, index=0):
@@ -28,6 +34,11 @@ def key(seed, step, use, index=0):
 def normal(shape, key_):
     """Standard normal float32 of `shape`, the same on every device."""
     return tf.random.stateless_normal(shape, key_, alg="philox")
+
+
+def labels(batch_size, num_classes, key_):
+    """Class labels int32 [batch_size], uniform over the classes."""
+    return tf.random.stateless_uniform([batch_size], key_, 0, num_classes, tf.int32, alg="philox")
 
 
 def latents_of(num_images, seed, latent_dim):

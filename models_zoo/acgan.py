@@ -1,0 +1,101 @@
+"""AC-GAN: Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs (2017).
+
+    L_S = log P(S = real | x) + log P(S = generated | G(z, c))          (eq. 2)
+    L_C = log P(C = y | x) + log P(C = c | G(z, c))                     (eq. 3)
+    repeat:
+        (x, y) ~ data, z ~ N(0, I), c ~ uniform
+        D ascends  L_S + L_C
+        z ~ N(0, I), c ~ uniform
+        G ascends  L_C - L_S, its part of L_S in the non-saturating form
+
+The class loss of the discriminator is on real and on generated images, which are fed as two batches.
+
+| generator (their table 2), 32x32, width 1    | output       | discriminator                     | output       |
+| -------------------------------------------- | ------------ | --------------------------------- | ------------ |
+| latents and one-hot class, dense, ReLU       | 4 x 4 x 384  | 3x3 convolution /2                | 16 x 16 x 16 |
+| 5x5 deconvolution /2, batch norm, ReLU       | 8 x 8 x 192  | 3x3 convolution, batch norm       | 16 x 16 x 32 |
+| 5x5 deconvolution /2, batch norm, ReLU       | 16 x 16 x 96 | 3x3 convolution /2, batch norm    | 8 x 8 x 64   |
+| 5x5 deconvolution /2, tanh                   | 32 x 32 x C  | 3x3 convolution, batch norm       | 8 x 8 x 128  |
+|                                              |              | 3x3 convolution /2, batch norm    | 4 x 4 x 256  |
+|                                              |              | 3x3 convolution, batch norm       | 4 x 4 x 512  |
+|                                              |              | dense: source; dense: class       | 1; classes   |
+
+Every convolution of the discriminator is followed by LeakyReLU of slope 0.2 and dropout of one half. For images of more
+than 32 pixels the generator prepends deconvolutions of 384 channels, and the discriminator's sixth, then fourth, then
+second convolution is strided too. The noise that the paper adds to activations in some of its trials is left out.
+"""
+
+import keras
+from keras import layers
+
+from models_zoo import networks
+from models_zoo.gan import GAN
+from models_zoo.losses import LOSSES, class_cross_entropy
+
+_GENERATOR_CHANNELS = (384, 192, 96)
+_DISCRIMINATOR_CHANNELS = (16, 32, 64, 128, 256, 512)
+
+
+class ACGAN(GAN):
+    """GAN whose discriminator also says which class an image is of."""
+
+    losses = ("non_saturating", "minimax")
+    logged = (*GAN.logged, "d_class_real", "d_class_fake", "g_class")
+    conditional = True
+
+    @classmethod
+    def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, dropout=0.5):
+        """`dropout` is the rate in the discriminator, in [0, 1)."""
+        return (
+            generator(image_size, channels, latent_dim, width, num_classes),
+            discriminator(image_size, channels, width, num_classes, dropout),
+        )
+
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        of_real, of_fake = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        source = LOSSES[self.adversarial_loss].discriminator(of_real["logits"], of_fake["logits"])
+        class_real = class_cross_entropy(of_real["class_logits"], labels)
+        class_fake = class_cross_entropy(of_fake["class_logits"], fake_labels)
+        logs = {"d_class_real": class_real, "d_class_fake": class_fake}
+        return source + class_real + class_fake, logs | self.opinions(of_real["logits"], of_fake["logits"])
+
+    def generator_loss(self, fake, labels):
+        outputs = self.judge(fake, labels)
+        source = LOSSES[self.adversarial_loss].generator(outputs["logits"])
+        class_loss = class_cross_entropy(outputs["class_logits"], labels)
+        return source + class_loss, {"g_class": class_loss}
+
+
+def generator(image_size, channels, latent_dim, width, num_classes):
+    """The left half of the table."""
+    path = networks.sizes(image_size)[::-1]
+    table = [networks.scaled(filters, width) for filters in _GENERATOR_CHANNELS]
+    filters = [table[0]] * (len(path) - 1 - len(table)) + table[-(len(path) - 1) :]
+    latents, labels = networks.latents_input(latent_dim), networks.labels_input()
+    x = layers.Concatenate(name="latents_and_class")([latents, networks.one_hot(labels, num_classes)])
+    x = layers.Dense(path[0] ** 2 * filters[0], kernel_initializer=networks.normal(), name="project")(x)
+    x = layers.ReLU(name="relu")(layers.Reshape((path[0], path[0], filters[0]), name="reshape")(x))
+    for i, side in enumerate(path[1:-1]):
+        x = networks.doubled(x, filters[i + 1], 5, side, f"deconv_{i}", kernel_initializer=networks.normal())
+        x = layers.ReLU(name=f"relu_{i}")(networks.batch_normalization(f"norm_{i}")(x))
+    x = networks.doubled(x, channels, 5, path[-1], "to_image", kernel_initializer=networks.normal())
+    return keras.Model([latents, labels], networks.tanh_images(x), name="generator")
+
+
+def discriminator(image_size, channels, width, num_classes, dropout):
+    """The right half of the table; gives `logits` [B, 1] of the source and `class_logits` [B, num_classes]."""
+    images = x = networks.images_input(image_size, channels)
+    for i, strides in enumerate(networks.strides_of_six(image_size)):
+        x = layers.Conv2D(
+            networks.scaled(_DISCRIMINATOR_CHANNELS[i], width),
+            3,
+            strides,
+            padding="same",
+            kernel_initializer=networks.normal(),
+            name=f"conv_{i}",
+        )(x)
+        x = networks.batch_normalization(f"norm_{i}")(x) if i else x
+        x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
+        x = networks.Dropout(dropout, seed=i, name=f"dropout_{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    return keras.Model(images, networks.source_and_class(x, num_classes), name="discriminator")

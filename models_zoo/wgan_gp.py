@@ -1,0 +1,58 @@
+"""WGAN-GP: Gulrajani et al., Improved Training of Wasserstein GANs (2017), algorithm 1, on the networks of DCGAN.
+
+    repeat:
+        n_critic times:
+            x ~ data, z ~ N(0, I), eps ~ U[0, 1] for each sample
+            x_hat = eps x + (1 - eps) G(z)
+            D descends  D(G(z)) - D(x) + lambda (|grad D(x_hat)| - 1)^2      (eq. 3)
+        z ~ N(0, I)
+        G descends  -D(G(z))
+
+lambda = 10, n_critic = 5 (`discriminator_steps`), Adam at 1e-4 with betas 0 and 0.9. The penalty looks at each sample
+alone, so the critic has no batch normalization, which would tie a batch together (section 4); layer normalization, the
+paper's own choice, is `normalization=layer`. The second formula of Frank and Juracek, Recent Advances in GANs, section
+2, lets x_hat and the generated images share a symbol; this is the paper's.
+"""
+
+import tensorflow as tf
+
+from models_zoo import penalties, randomness
+from models_zoo.gan import GAN
+from models_zoo.networks import dcgan_discriminator, dcgan_generator, require
+
+
+class WGANGP(GAN):
+    """Wasserstein GAN with a gradient penalty.
+
+    Args:
+        penalty_weight: lambda, not negative.
+        **kwargs: as in `GAN`.
+    """
+
+    losses = ("wasserstein",)
+    logged = (*GAN.logged, "gradient_penalty")
+
+    def __init__(self, *args, penalty_weight=10.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        if penalty_weight < 0:
+            raise ValueError(f"penalty_weight must be 0 or more. Received: penalty_weight={penalty_weight}")
+        self.penalty_weight = penalty_weight
+
+    @classmethod
+    def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
+        """`normalization` of the critic: none or layer."""
+        require("normalization", normalization, ["none", "layer"])
+        return (
+            dcgan_generator(image_size, channels, latent_dim, width),
+            dcgan_discriminator(image_size, channels, width, normalization),
+        )
+
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
+        critic = lambda images: self.discriminate(images, labels)  # noqa: E731
+        penalty = penalties.wgan_gp(critic, real, fake, self.key(randomness.PENALTY, index))
+        return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}
+
+    def opinions(self, real_logits, fake_logits):
+        """Mean scores of the critic, unbounded."""
+        return {"d_real": tf.reduce_mean(real_logits), "d_fake": tf.reduce_mean(fake_logits)}
