@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from models_zoo import load_variant
-from tfgan_suite.config import Config
+from tfgan_suite.config import Config, Option
 from tfgan_suite.errors import UsageError
 
 CHANNELS = 3
@@ -57,38 +57,68 @@ def build(settings: Config) -> Any:
     To be called in the scope of the strategy that will train it.
 
     Raises:
-        UsageError: for a size, loss or width that the variant cannot have.
+        UsageError: for a size, loss, width or option that the variant cannot have.
     """
     import keras
 
     variant = load_variant(settings.variant)
+    network_options, training_options = options_of(settings)
     keras.utils.set_random_seed(settings.seed)
     policy = "float32" if settings.mixed_precision == "none" else f"mixed_{settings.mixed_precision}"
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        generator, discriminator = variant.networks(settings.image_size, CHANNELS, settings.latent_dim, settings.width)
+        networks = variant.networks(
+            settings.image_size, CHANNELS, settings.latent_dim, settings.width, settings.num_classes, **network_options
+        )
         gan = variant(
-            generator,
-            discriminator,
+            *networks,
             loss=settings.loss,
             discriminator_steps=settings.discriminator_steps,
             ema_decay=settings.ema_decay,
             seed=settings.seed,
+            num_classes=settings.num_classes,
             name=settings.variant,
+            **training_options,
         )
     except ValueError as error:
         raise UsageError(f"--variant {settings.variant}: {error}") from None
     finally:
         keras.config.set_dtype_policy(before)
-
-    def adam(rate: float, name: str) -> Any:
-        # epsilon as in Kingma and Ba (2015); Keras' own default is 1e-7
-        return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, epsilon=1e-8, name=name)
-
     gan.compile(
-        adam(settings.generator_learning_rate, "generator_adam"),
-        adam(settings.discriminator_learning_rate, "discriminator_adam"),
+        _optimizer(settings, settings.generator_learning_rate, "generator"),
+        _optimizer(settings, settings.discriminator_learning_rate, "discriminator"),
         jit_compile=settings.jit_compile,
     )
     return gan
+
+
+def options_of(settings: Config) -> tuple[dict[str, Option], dict[str, Option]]:
+    """All options of the variant, those of `settings` in the place of their defaults: of its networks, and of itself.
+
+    Raises:
+        UsageError: for an option that the variant does not have, or a value of another kind than its default.
+    """
+    groups = load_variant(settings.variant).options()
+    defaults = groups[0] | groups[1]
+    for name, value in settings.options.items():
+        if name not in defaults:
+            raise UsageError(
+                f"--options of {settings.variant} must be among {', '.join(sorted(defaults))}. Received: {name}"
+            )
+        kind = type(defaults[name])
+        number = isinstance(value, int) and kind is float and not isinstance(value, bool)
+        if type(value) is not kind and not number:
+            raise UsageError(f"--options: {name} must be a value like {defaults[name]!r}. Received: {value!r}")
+    chosen = {name: type(defaults[name])(value) for name, value in settings.options.items()}
+    network, training = ({name: chosen.get(name, default) for name, default in group.items()} for group in groups)
+    return network, training
+
+
+def _optimizer(settings: Config, rate: float, network: str) -> Any:
+    import keras
+
+    # epsilon as in Kingma and Ba (2015) and in PyTorch; Keras' own default is 1e-7
+    if settings.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(rate, rho=settings.beta_2, epsilon=1e-8, name=f"{network}_rmsprop")
+    return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, epsilon=1e-8, name=f"{network}_adam")

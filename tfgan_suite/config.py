@@ -7,11 +7,50 @@ import difflib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from data_tools import DATASETS
 from models_zoo import VARIANTS
 from tfgan_suite.errors import UsageError
+
+Option = bool | int | float | str
+
+
+def parse_options(texts: list[str]) -> dict[str, Option]:
+    """`["penalty_weight=5", "normalization=layer"]` as a dict, with numbers and true or false as what they are.
+
+    Raises:
+        ValueError: for a text without "=".
+    """
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name):
+            raise ValueError(f"--options takes NAME=VALUE. Received: {text}")
+        options[name.replace("-", "_")] = _natural(value)
+    return options
+
+
+def _natural(text: str) -> Option:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+_OPTIONS_FLAG: Any = tyro.constructors.PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="[NAME=VALUE ...]",
+    instance_from_str=parse_options,
+    is_instance=lambda value: isinstance(value, dict),
+    str_from_instance=lambda value: [f"{name}={option}" for name, option in value.items()],
+)
 
 if TYPE_CHECKING:
     Variant = str
@@ -19,6 +58,7 @@ if TYPE_CHECKING:
 else:
     Variant = Literal[tuple(VARIANTS)]
     Dataset = Literal[tuple(DATASETS)]
+Options = Annotated[dict[str, Option], _OPTIONS_FLAG]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +79,10 @@ class Config:
     """Dimension of the generator's input."""
     loss: str | None = None
     """Adversarial loss; the variant's own if not given."""
+    options: Options = dataclasses.field(default_factory=dict)
+    """What only this variant has, as name=value: --dry-run lists it with its defaults."""
+    num_classes: int | None = None
+    """Classes of a conditional variant; counted in the data if not given."""
     steps: int | None = None
     """Generator updates to train for."""
     epochs: float | None = None
@@ -47,14 +91,16 @@ class Config:
     """Images per update."""
     discriminator_steps: int = 1
     """Discriminator updates per generator update."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """Optimizer of both networks."""
     generator_learning_rate: float = 2e-4
-    """Adam's rate for the generator."""
+    """Rate for the generator."""
     discriminator_learning_rate: float = 2e-4
-    """Adam's rate for the discriminator."""
+    """Rate for the discriminator."""
     beta_1: float = 0.5
-    """Adam's decay of the first moment, both networks."""
+    """Adam's decay of the first moment, both networks; RMSprop has none."""
     beta_2: float = 0.999
-    """Adam's decay of the second moment, both networks."""
+    """Decay of the second moment, both networks."""
     ema_decay: float = 0.999
     """Decay of the average of the generator's weights that samples and exports use; 0 for none."""
     flip: bool = False
@@ -101,6 +147,7 @@ class Config:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
         if self.jit_compile and self.distribute != "none":
             raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
+        _require(self, "num_classes", self.num_classes is None or self.num_classes >= 2, "at least 2")
         _require(self, "num_images", self.num_images >= 2, "at least 2")
         _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
@@ -159,6 +206,8 @@ def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:
             raise UsageError(f"{source} has an unknown field {name!r}{hint}")
         if not _fits(value, str(fields[name].type)):
             raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {value!r}")
+    if values.get("variant", base.variant) != base.variant:  # options are those of a variant
+        values = {"options": {}, **values}
     given = [name for name in ("steps", "epochs") if values.get(name) is not None]
     if len(given) == 1:  # one takes the place of the other
         values = {"steps": None, "epochs": None, **values}
@@ -171,6 +220,8 @@ def _fits(value: Any, annotation: str) -> bool:
         return isinstance(value, str) and value in VARIANTS
     if annotation == "Dataset":
         return isinstance(value, str) and value in DATASETS
+    if annotation == "Options":
+        return isinstance(value, dict) and all(isinstance(option, Option) for option in value.values())
     if annotation.startswith("Literal["):
         return isinstance(value, str) and value in re.findall(r"\w+", annotation.removeprefix("Literal"))
     kinds: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}

@@ -33,7 +33,9 @@ def reference(classifier: Classifier, data: LabelledImages, name: str) -> Refere
 def score(
     sampler: Sampler, classifier: Classifier, real: Reference, *, num_images: int, step: int, images_seen: int
 ) -> list[dict[str, Any]]:
-    """Lines for `metrics.jsonl`: classifier score, Frechet distance to `real`, and the fractions of the classes.
+    """Lines for `metrics.jsonl`: classifier score, Frechet distance to `real`, and the fractions of the classes; of a
+    conditional generator also how many images are of the class that was asked for, where the classifier's classes are
+    as many as the generator's.
 
     Exactly `num_images` images are made from fixed latents with the averaged weights, rounded to uint8 as a saved
     picture would be, and fed to the classifier.
@@ -55,6 +57,9 @@ def score(
         },
         {"metric": "smallest_class_fraction", "value": float(fractions.min())},
     ]
+    if sampler.conditional and sampler.num_classes == logits.shape[1]:
+        asked = sampler.labels(num_images, LATENT_SEED)
+        results.append({"metric": "asked_class_fraction", "value": metrics.asked_class_fraction(logits, asked)})
     protocol = {
         "spread": None,
         "spread_is": None,
@@ -69,6 +74,7 @@ def score(
         "quantisation": "uint8",
         "weights": "ema",
         "latent_seed": LATENT_SEED,
+        "labels": "uniform" if sampler.conditional else None,
         "shuffle_seed": None,
         "reference": real.name,
         "dtype": "float64 from float32 features",

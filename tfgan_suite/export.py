@@ -65,7 +65,7 @@ def export(
     try:
         with files.writing(folder):
             assets = _write_assets(work / "given", generator, settings, class_names, scores)
-            module, signatures = _module(generator, assets, len(class_names))
+            module, signatures = _module(generator, assets, settings.num_classes or len(class_names))
             try:
                 tf.saved_model.save(module, str(work / "model"), signatures=signatures)
             except tf.errors.OpError as error:
@@ -125,7 +125,7 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, 
     num_images_spec = tf.TensorSpec([], tf.int32, name="num_images")
 
     def images_of(inputs: Any) -> dict[str, Any]:
-        images = generator(inputs, training=False)
+        images = tf.clip_by_value(generator(inputs, training=False), -1.0, 1.0)  # not every generator ends with tanh
         return {"images": images, "uint8": pictures.to_uint8_in_graph(images)}
 
     module = tf.Module()

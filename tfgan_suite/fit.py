@@ -27,6 +27,7 @@ from tfgan_suite.run_folder import RunFolder
 if TYPE_CHECKING:
     from data_tools.images import LabelledImages
 
+_DRY_RUN_CLASSES = 10
 PROG = "python -m tfgan_suite.fit"
 
 
@@ -91,10 +92,13 @@ def parse(argv: list[str]) -> Arguments:
     if chosen.config is not None and chosen.resume is None:
         base = config.read_json(Path(chosen.config), base)
 
-    # Steps and epochs come without a default here, so that giving one replaces the other.
-    blank = dataclasses.replace(base, steps=None, epochs=None)
+    # Steps and epochs come without a default here, so that giving one replaces the other; options, so that those given
+    # are put beside the preset's, which hold for its variant only.
+    blank = dataclasses.replace(base, steps=None, epochs=None, options={})
     arguments = cli.parse(Arguments, argv, prog=PROG, default=Arguments(settings=blank))
     settings = arguments.settings
+    if settings.variant == base.variant:
+        settings = dataclasses.replace(settings, options={**base.options, **settings.options})
     if settings.steps is None and settings.epochs is None:
         settings = dataclasses.replace(settings, steps=base.steps, epochs=base.epochs)
     if arguments.resume is not None:
@@ -139,19 +143,34 @@ def fit(arguments: Arguments) -> None:
         run_folder.require_new(arguments.run_dir)
     cli.load_tensorflow()
     import data_tools
+    from models_zoo import load_variant
     from tfgan_suite import loop, watchers
     from tfgan_suite.building import build, is_chief, make_deterministic, strategy_of
 
     settings = arguments.settings
+    data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
+
+    def load() -> LabelledImages:
+        return data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+
     make_deterministic(settings)
     strategy = strategy_of(settings)
+    data = None
+    if load_variant(settings.variant).conditional and settings.num_classes is None:
+        if arguments.dry_run:
+            cli.report(
+                f"note: the data are not read; {_DRY_RUN_CLASSES} classes are assumed, --num-classes changes that"
+            )
+        else:
+            data = load()
+        settings = dataclasses.replace(settings, num_classes=len(data.class_names) if data else _DRY_RUN_CLASSES)
     with strategy.scope():
         gan = build(settings)
     if arguments.dry_run:
         print_dry_run(settings, gan)
         return
-    data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
-    data = data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+    data = data or load()
+    check_labels(data, settings)
     settings = resolved(settings, gan, len(data))
     if not is_chief(strategy):
         follow(arguments, settings, gan, data, strategy)
@@ -193,19 +212,37 @@ def follow(arguments: Arguments, settings: Config, gan: Any, data: LabelledImage
         loop.train(gan, settings, data, run_folder.create(settings, Path(folder) / "worker"), [], strategy)
 
 
+def check_labels(data: LabelledImages, settings: Config) -> None:
+    """Raises UsageError if the data have a class that the conditional variant was not built for."""
+    if settings.num_classes is not None and data.labels.max(initial=0) >= settings.num_classes:
+        raise UsageError(
+            f"--num-classes must be at least {data.labels.max() + 1} for the labels of {settings.dataset}. "
+            f"Received: {settings.num_classes}"
+        )
+
+
 def resolved(settings: Config, gan: Any, num_images: int) -> Config:
-    """`settings` with what depends on the data and the variant filled in: the steps and the loss."""
+    """`settings` with what depends on the data and the variant filled in: the steps, the loss and all options."""
+    from tfgan_suite.building import options_of
+
     steps = settings.steps
     if settings.epochs is not None:
         steps = math.ceil(settings.epochs * num_images / (settings.batch_size * settings.discriminator_steps))
     if steps is None:
         raise UsageError("--steps or --epochs must say how long to train")
-    return dataclasses.replace(settings, steps=steps, epochs=None, loss=gan.adversarial_loss)
+    network, training = options_of(settings)
+    return dataclasses.replace(
+        settings, steps=steps, epochs=None, loss=gan.adversarial_loss, options=network | training
+    )
 
 
 def print_dry_run(settings: Config, gan: Any) -> None:
-    """The configuration as JSON and the layer table of each network."""
-    print(json.dumps({**settings.as_dict(), "loss": gan.adversarial_loss}, indent=2))
+    """The configuration as JSON, options with their defaults, and the layer table of each network."""
+    from tfgan_suite.building import options_of
+
+    network, training = options_of(settings)
+    filled = {"loss": gan.adversarial_loss, "options": network | training}
+    print(json.dumps({**settings.as_dict(), **filled}, indent=2))
     for network in (gan.generator, gan.discriminator):
         network.summary(line_length=100, print_fn=print)
 

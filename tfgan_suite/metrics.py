@@ -75,6 +75,14 @@ def class_fractions(logits: np.ndarray) -> np.ndarray:
     return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]) / len(logits)
 
 
+def asked_class_fraction(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Fraction of the images [N] that are put in the class that was asked for, in [0, 1]."""
+    logits = _finite(logits, "logits")
+    if np.shape(labels) != (len(logits),):
+        raise ValueError(f"labels must be one for each of {len(logits)} images. Received: shape={np.shape(labels)}")
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean [d], and a root A of the covariance: C = A^T A, A [min(N, d), d]."""
     mean = features.mean(axis=0)
@@ -93,4 +101,5 @@ METRICS = {
     "classifier_score": classifier_score,
     "frechet_classifier_distance": frechet_classifier_distance,
     "class_fractions": class_fractions,
+    "asked_class_fraction": asked_class_fraction,
 }

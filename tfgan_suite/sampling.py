@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models_zoo.randomness import latents_of
+from models_zoo.randomness import labels_of, latents_of
 from tfgan_suite import pictures
 
 _BATCH = 200
@@ -17,16 +17,33 @@ class Sampler:
     """Makes images with a generator's present weights, in inference mode; nothing in the generator changes.
 
     Args:
-        generator: Keras model from latents [B, d] to images [B, S, S, C] in [-1, 1].
+        generator: Keras model from latents [B, d], or from [latents, labels], to images [B, S, S, C] in [-1, 1].
+        num_classes: of a conditional generator.
     """
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: Any, num_classes: int | None = None) -> None:
         self.image_size = generator.output_shape[1]
-        self._latent_dim = generator.input_shape[-1]
-        self._run = tf.function(lambda latents: generator(latents, training=False), reduce_retracing=True)
+        self.conditional = len(generator.inputs) == 2
+        self.num_classes = num_classes
+        self._latent_dim = generator.inputs[0].shape[-1]
+        self._run = tf.function(
+            lambda latents, labels: generator([latents, labels] if self.conditional else latents, training=False),
+            reduce_retracing=True,
+        )
 
-    def images(self, num_images: int, seed: int) -> np.ndarray:
-        """uint8 [num_images, S, S, C]; image i depends on (seed, i) and the weights only."""
+    def labels(self, num_images: int, seed: int) -> np.ndarray:
+        """Classes int32 [num_images] that `images` asks for by itself; entry i depends on (seed, i) only."""
+        return labels_of(num_images, seed, self.num_classes or 1).numpy()
+
+    def images(self, num_images: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
+        """uint8 [num_images, S, S, C]; image i depends on (seed, i), its class and the weights only.
+
+        Args:
+            labels: classes int [num_images] for a conditional generator; those of `labels` if None.
+        """
         latents = latents_of(num_images, seed, self._latent_dim)
-        parts = [self._run(latents[i : i + _BATCH]).numpy() for i in range(0, num_images, _BATCH)]
+        classes = tf.constant(self.labels(num_images, seed) if labels is None else labels, tf.int32)
+        parts = [
+            self._run(latents[i : i + _BATCH], classes[i : i + _BATCH]).numpy() for i in range(0, num_images, _BATCH)
+        ]
         return pictures.to_uint8(np.concatenate(parts))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 import data_tools
@@ -18,14 +19,24 @@ from tfgan_suite.sampling import Sampler
 
 _GRID_IMAGES = 64
 _GRID_SEED = 1
+_MOST_COLUMNS = 10
 
 
 def grid_drawer(gan: Any, run: RunFolder) -> Callable[[int], None]:
-    """A function of the step that draws the sample grid of the averaged generator, always from the same latents."""
-    sampler = Sampler(gan.ema_generator)
+    """A function of the step that draws the sample grid of the averaged generator, always from the same latents.
+
+    Of a conditional generator, a column per class, of the first ten classes.
+    """
+    sampler = Sampler(gan.ema_generator, gan.num_classes)
+    columns, labels, count = None, None, _GRID_IMAGES
+    if sampler.conditional:
+        columns = min(gan.num_classes, _MOST_COLUMNS)
+        count = columns * round(_GRID_IMAGES / columns)
+        labels = np.arange(count) % columns
 
     def draw(step: int) -> None:
-        pictures.save_png(pictures.grid(sampler.images(_GRID_IMAGES, _GRID_SEED)), run.sample_grid(step))
+        images = sampler.images(count, _GRID_SEED, labels)
+        pictures.save_png(pictures.grid(images, columns), run.sample_grid(step))
 
     return draw
 
@@ -48,7 +59,7 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         split = "train"
         real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
     reference = evaluation.reference(network, real, f"{settings.dataset}:{split}")
-    sampler = Sampler(gan.ema_generator)
+    sampler = Sampler(gan.ema_generator, gan.num_classes)
 
     def score(run: RunFolder, step: int) -> None:
         images_seen = step * settings.batch_size * settings.discriminator_steps

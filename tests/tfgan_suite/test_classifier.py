@@ -95,6 +95,7 @@ class FixedImages:
     """A sampler that shows given images, so that the score is known."""
 
     image_size = 32
+    conditional = False
 
     def __init__(self, images):
         self._images = images

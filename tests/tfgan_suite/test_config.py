@@ -16,6 +16,7 @@ NOT_DEFAULT = {
     "mixed_precision": "bfloat16", "distribute": "mirrored", "log_every": 12, "sample_every": 13,
     "deterministic": False, "checkpoint_every": 14,
     "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
+    "options": {"augment": "color,cutout", "discriminator_clip_norm": 2.5}, "num_classes": 7, "optimizer": "rmsprop",
 }  # fmt: skip
 
 
@@ -24,7 +25,10 @@ def flags(values):
     for name, value in values.items():
         flag = "--" + name.replace("_", "-")
         negated = "--no-" + name.replace("_", "-")
-        result += {True: [flag], False: [negated]}[value] if isinstance(value, bool) else [flag, str(value)]
+        if isinstance(value, dict):
+            result += [flag, *(f"{option}={choice}" for option, choice in value.items())]
+        else:
+            result += {True: [flag], False: [negated]}[value] if isinstance(value, bool) else [flag, str(value)]
     return result
 
 
@@ -67,6 +71,26 @@ def test_flags_can_switch_off_what_a_file_switched_on(tmp_path):
     (tmp_path / "c.json").write_text('{"flip": true}')
     for flag, expected in (("--flip", True), ("--no-flip", False)):
         assert fit.parse(["--config", str(tmp_path / "c.json"), flag]).settings.flip is expected
+
+
+def test_options_are_put_beside_the_presets_own_and_forgotten_with_its_variant(tmp_path):
+    path = tmp_path / "c.json"
+    for source in (["--variant", "wgan"], ["--config", str(path)]):
+        path.write_text('{"variant": "wgan"}')
+        assert fit.parse([*source, "--options", "clip=0.1"]).settings.options == {"clip": 0.1}
+        assert fit.parse(source).settings.options == {}
+    ours = PRESETS["quickstart"].config.options
+    assert ours and fit.parse([]).settings.options == ours
+    added = fit.parse(["--options", "augment=color", "spectral-generator=true"]).settings.options
+    assert added == {**ours, "augment": "color", "spectral_generator": True}
+    assert fit.parse(["--options", "architecture=resnet"]).settings.options == {"architecture": "resnet"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("x=3", 3), ("x=0.5", 0.5), ("x=1e-3", 1e-3), ("x=True", True), ("x=a=b", "a=b"), ("x=", "")]
+)
+def test_option_values_are_what_they_look_like(text, value):
+    assert config.parse_options([text]) == {"x": value} and type(config.parse_options([text])["x"]) is type(value)
 
 
 def test_presets_are_valid_and_told_apart():

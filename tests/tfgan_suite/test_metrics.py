@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from tfgan_suite.metrics import METRICS, class_fractions, classifier_score, frechet_classifier_distance
+from tfgan_suite.metrics import (
+    METRICS,
+    asked_class_fraction,
+    class_fractions,
+    classifier_score,
+    frechet_classifier_distance,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -112,3 +118,10 @@ def test_refusals(call, message):
 
 def test_table_names_its_functions():
     assert all(function.__name__ == name for name, function in METRICS.items())
+
+
+def test_asked_class_fraction_counts_the_hits():
+    logits = np.eye(4)[[0, 1, 2, 3, 3]]
+    assert asked_class_fraction(logits, np.array([0, 1, 0, 3, 2])) == 0.6
+    with pytest.raises(ValueError, match="labels must be one for each of 5 images"):
+        asked_class_fraction(logits, np.array([0, 1]))

@@ -1,0 +1,109 @@
+"""Conditional generators outside of training: which class is asked for, in samples, grids and scores."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from data_tools import shapes
+from models_zoo.randomness import labels_of
+from tfgan_suite import building, classifier, evaluation, fit, pictures, watchers
+from tfgan_suite.config import Config
+from tfgan_suite.errors import UsageError
+from tfgan_suite.run_folder import create
+from tfgan_suite.sampling import Sampler
+
+SETTINGS = Config(variant="cgan", width=0.05, latent_dim=4, batch_size=4, steps=1, num_classes=10)
+
+
+def painter(num_classes=10):
+    """A generator whose images are of one grey, which tells the class: -0.9 for class 0, and 0.2 more for each."""
+    latents, labels = keras.Input((4,)), keras.Input((), dtype="int32")
+    levels = keras.layers.Embedding(num_classes, 1, weights=[np.arange(num_classes)[:, None] * 0.2 - 0.9])(labels)
+    x = keras.layers.Dense(16 * 16 * 3, use_bias=False, kernel_initializer="ones")(levels)
+    x = keras.layers.Reshape((16, 16, 3))(x)
+    nothing = keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)(latents)
+    return keras.Model([latents, labels], keras.layers.Add()([x, keras.layers.Reshape((1, 1, 1))(nothing)]))
+
+
+def classes_in(images):
+    return np.round((images[:, 0, 0, 0] / 127.5 - 1 + 0.9) / 0.2).astype(int)
+
+
+def test_the_sampler_asks_for_uniform_classes_or_for_those_given():
+    sampler = Sampler(painter(), 10)
+    np.testing.assert_array_equal(classes_in(sampler.images(300, 3)), labels_of(300, 3, 10).numpy())
+    np.testing.assert_array_equal(sampler.labels(300, 3), labels_of(300, 3, 10).numpy())
+    asked = np.array([7, 7, 0, 9])
+    np.testing.assert_array_equal(classes_in(sampler.images(4, 3, asked)), asked)
+
+
+@pytest.mark.parametrize(("num_classes", "columns"), [(10, 10), (3, 3), (25, 10)])
+def test_the_grid_has_a_column_per_class(tmp_path, num_classes, columns):
+    gan = building.build(dataclasses.replace(SETTINGS, num_classes=num_classes))
+    gan.ema_generator = painter(num_classes)
+    run = create(SETTINGS, tmp_path / "run")
+    watchers.grid_drawer(gan, run)(0)
+    picture = np.asarray(Image.open(run.sample_grid(0)))
+    rows = (picture.shape[0] - 2) // 18
+    assert (picture.shape[1] - 2) // 18 == columns and 60 <= rows * columns <= 70
+    expected = pictures.to_uint8(np.arange(columns) * 0.2 - 0.9)
+    for row in range(rows):
+        np.testing.assert_array_equal(picture[2 + 18 * row, 2 + 18 * np.arange(columns), 0], expected)
+
+
+def test_scores_say_how_often_the_asked_class_is_seen():
+    class Drawn(Sampler):
+        """Real images of the asked classes, but for the first tenth of them."""
+
+        def images(self, num_images, seed, labels=None):
+            pool = shapes.draw(4000, seed=9)
+            asked = self.labels(num_images, seed)
+            asked[: num_images // 10] = (asked[: num_images // 10] + 1) % 10
+            return np.stack([pool.images[np.flatnonzero(pool.labels == c)[i % 300]] for i, c in enumerate(asked)])
+
+    network = classifier.load("shapes")
+    reference = evaluation.reference(network, shapes.draw(300, seed=1), "shapes:test")
+    for classes, expected in ((10, 0.9), (9, None)):
+        sampler = Drawn(painter(classes), classes)
+        lines = evaluation.score(sampler, network, reference, num_images=500, step=1, images_seen=4)
+        found = {line["metric"]: line["value"] for line in lines}
+        assert all(line["labels"] == "uniform" for line in lines)
+        if expected is None:  # the classifier's classes are not the generator's
+            assert "asked_class_fraction" not in found
+        else:
+            assert found["asked_class_fraction"] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_number_of_classes_is_counted_and_written_down(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--variant", "cgan", "--width", "0.05", "--latent-dim", "4", "--batch-size", "4", "--steps", "2"]
+    fit.main([*arguments, "--classifier", "none", "--run-dir", "run", "--options", "embedding_dim=3"])
+    record = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert record["num_classes"] == 10
+    assert record["options"]["embedding_dim"] == 3 and record["options"]["slope"] == 0.2
+    fit.main(["--resume", "run", "--extend", "3"])  # and goes on from what was written
+    assert json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["step"] == 3
+
+
+def test_labels_beyond_the_classes_are_refused():
+    data = shapes.draw(100, seed=0)
+    fit.check_labels(data, SETTINGS)
+    with pytest.raises(UsageError, match="--num-classes must be at least 10 for the labels of shapes. Received: 9"):
+        fit.check_labels(data, dataclasses.replace(SETTINGS, num_classes=9))
+
+
+def test_the_labels_of_the_data_reach_the_discriminator():
+    """Other labels for the same images, and the step ends elsewhere."""
+    images = tf.random.stateless_uniform((4, 32, 32, 3), [1, 2], -1, 1)
+    weights = []
+    for labels in ([1, 2, 3, 4], [1, 2, 3, 4], [4, 3, 2, 1]):
+        gan = building.build(SETTINGS)
+        gan.train_step((images, tf.constant(labels)))
+        weights.append(np.concatenate([variable.numpy().ravel() for variable in gan.discriminator.trainable_variables]))
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
