@@ -3,12 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUFF_RULES := E,F,W,I,B,C4,UP,SIM,RET,RUF100
-SOURCES := tfgan_suite models_zoo data_tools tests
+SOURCES := tfgan_suite models_zoo data_tools tests results
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all zoo lint format clean
 
 demo: .venv/installed
 	$(BIN)/python -m tfgan_suite.fit
+
+zoo: .venv/installed
+	$(BIN)/python results/zoo.py
 
 test: lint
 	$(BIN)/python -m pytest -n 2

@@ -71,7 +71,7 @@ def generator(image_size, channels, latent_dim, width, num_classes):
     path = networks.sizes(image_size)[::-1]
     table = [networks.scaled(filters, width) for filters in _GENERATOR_CHANNELS]
     filters = [table[0]] * (len(path) - 1 - len(table)) + table[-(len(path) - 1) :]
-    latents, labels = networks.latents_input(latent_dim), networks.labels_input()
+    latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
     x = layers.Concatenate(name="latents_and_class")([latents, networks.one_hot(labels, num_classes)])
     x = layers.Dense(path[0] ** 2 * filters[0], kernel_initializer=networks.normal(), name="project")(x)
     x = layers.ReLU(name="relu")(layers.Reshape((path[0], path[0], filters[0]), name="reshape")(x))
@@ -96,6 +96,6 @@ def discriminator(image_size, channels, width, num_classes, dropout):
         )(x)
         x = networks.batch_normalization(f"norm_{i}")(x) if i else x
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
-        x = networks.Dropout(dropout, seed=i, name=f"dropout_{i}")(x)
+        x = networks.Dropout(dropout, name=f"dropout_{i}")(x)
     x = layers.Flatten(name="flatten")(x)
     return keras.Model(images, networks.source_and_class(x, num_classes), name="discriminator")

@@ -110,8 +110,8 @@ def parse(policy):
     names = policy.split(",") if policy else []
     if not set(names) <= set(AUGMENTATIONS) or len(set(names)) < len(names):
         raise ValueError(
-            f"policy must be names out of {', '.join(AUGMENTATIONS)}, each at most once, separated by commas. "
-            f"Received: policy={policy!r}"
+            f"augment must be empty or names out of {', '.join(AUGMENTATIONS)}, each once, separated by commas. "
+            f"Received: augment={policy!r}"
         )
     return names
 

@@ -9,8 +9,9 @@
 What the paper adds to SAGAN and what is here: one class embedding that all conditional batch normalizations share,
 through linear layers with 1-centred gains; latents split over the blocks; orthogonal initialization; wide networks. The
 networks are those of `models_zoo/resnet.py` with 256 channels in both, which is the authors' choice for 32x32; spectral
-normalization in both, projection in the discriminator. At 32x32 the authors use no attention; `attention=true` adds it.
-Their orthogonal regularization, which they switch off at 32x32, is not here.
+normalization in both, projection in the discriminator. The authors' own settings for CIFAR-10 go without the shared
+embedding, the split latents and the orthogonal initialization, which are those of their ImageNet models. At 32x32 they
+use no attention; `attention=true` adds it. Their orthogonal regularization is not here.
 """
 
 from models_zoo.gan import GAN

@@ -82,7 +82,7 @@ class CGAN(GAN):
             generator_conditioning, discriminator_conditioning: see the tables above.
             generator_concat_layer: after which of its layers `hidden_concat` joins the class; 0 is the first map.
             discriminator_concat_layer: the same, from 1 on (0 would be `concat`).
-            embedding_dim: length of the class embedding e.
+            embedding_dim: length of the class embedding e; `cbn_embedding`, `projection` and `auxiliary` have none.
             kernel_size: 3, 4 or 5, of all strided layers.
             slope: of LeakyReLU below zero, in [0, 0.3].
             base_channels: channels of the generator's first map, 10 to 512.
@@ -156,12 +156,13 @@ def generator(
     path = networks.sizes(image_size)[::-1]
     filters = _filters(len(path) - 1, width)[::-1]
     hidden = conditioning == "hidden_concat"
-    if hidden:
-        networks.require("generator_concat_layer", concat_layer, range(len(path)))
-    latents, labels = networks.latents_input(latent_dim), networks.labels_input()
+    networks.require("generator_concat_layer", concat_layer, range(len(path)))
+    latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
     embedding = None
     if conditioning != "cbn_embedding":
-        embedding = layers.Embedding(num_classes, embedding_dim, name="class_embedding")(labels)
+        embedding = layers.Embedding(
+            num_classes, embedding_dim, embeddings_initializer=_unit_normal(), name="class_embedding"
+        )(labels)
 
     def norm(x, name):
         if conditioning == "cbn_embedding":
@@ -195,12 +196,13 @@ def discriminator(
     filters = _filters(len(networks.sizes(image_size)) - 1, width)
     concat = conditioning in ("concat", "hidden_concat")
     joined_at = 0 if conditioning == "concat" else concat_layer
-    if conditioning == "hidden_concat":
-        networks.require("discriminator_concat_layer", concat_layer, range(1, len(filters) + 1))
-    images, labels = networks.images_input(image_size, channels), networks.labels_input()
+    networks.require("discriminator_concat_layer", concat_layer, range(1, len(filters) + 1))
+    images, labels = networks.images_input(image_size, channels), networks.labels_input(num_classes)
     embedding = None
     if concat:
-        embedding = wrap(layers.Embedding(num_classes, embedding_dim, name="class_embedding"))(labels)
+        embedding = wrap(
+            layers.Embedding(num_classes, embedding_dim, embeddings_initializer=_unit_normal(), name="class_embedding")
+        )(labels)
     x = images
     for i, channels_out in enumerate(filters):
         x = _joined(x, embedding) if concat and joined_at == i else x
@@ -234,3 +236,8 @@ def _joined(x, embedding):
     everywhere = layers.RepeatVector(side * side, name=f"repeat_{side}")(embedding)
     everywhere = layers.Reshape((side, side, embedding.shape[-1]), name=f"everywhere_{side}")(everywhere)
     return layers.Concatenate(name=f"with_class_{side}")([x, everywhere])
+
+
+def _unit_normal():
+    """For class embeddings: as strong as the latents."""
+    return keras.initializers.RandomNormal(stddev=1.0)

@@ -9,8 +9,8 @@
 
     f_PT(S) = 1 / (N (N - 1)) sum_i sum_{j != i} (cos(S_i, S_j))^2              (eq. 4, the pulling-away term)
 
-The discriminator is an autoencoder; what it gives is an energy, low for real images. The energy is the mean squared
-error, as in the authors' code, so that a margin m holds for every image size. w = 0.1 is the paper's.
+The discriminator is an autoencoder; what it gives is an energy, low for real images. The energy is the mean
+squared error where the paper writes a norm, so that a margin m holds for every image size. w = 0.1 is the paper's.
 
 | generator: that of DCGAN               | discriminator                             | output, width 1 |
 | -------------------------------------- | ----------------------------------------- | --------------- |

@@ -25,7 +25,8 @@ class GAN(keras.Model):
         generator: model from latents [B, latent_dim], or from [latents, labels], to images [B, H, W, C] in [-1, 1].
         discriminator: model from such images, or from [images, labels], to logits [B, 1], or whatever the variant's
             losses take.
-        loss: one of the class's `losses`, names in `models_zoo.losses.LOSSES`; the first of them if None.
+        loss: one of the class's `losses`, the first of them if None; names in `models_zoo.losses.LOSSES`, but for a
+            variant with a loss of its own.
         discriminator_steps: discriminator updates per generator update, at least 1.
         ema_decay: decay of the moving average of the generator's weights, in [0, 1); 0 keeps the newest weights.
         seed: seed of all noise, an integer in [0, 2**31).
@@ -38,6 +39,7 @@ class GAN(keras.Model):
     losses = tuple(LOSSES)
     logged = ("d_loss", "d_gradient_norm", "d_real", "d_fake", "g_loss", "g_gradient_norm")
     conditional = False
+    raw_scores = False
 
     def __init__(
         self,
@@ -67,6 +69,12 @@ class GAN(keras.Model):
             raise ValueError(f"ema_decay must be in [0, 1). Received: ema_decay={ema_decay}")
         if self.conditional and (num_classes or 0) < 2:
             raise ValueError(f"{type(self).__name__} needs two classes or more. Received: num_classes={num_classes}")
+        outputs = discriminator.output if isinstance(discriminator.output, dict) else {}
+        if "class_logits" in outputs and outputs["class_logits"].shape[-1] != num_classes:
+            raise ValueError(
+                f"num_classes must be that of the networks, {outputs['class_logits'].shape[-1]}. "
+                f"Received: num_classes={num_classes}"
+            )
         if discriminator_clip_norm < 0:
             raise ValueError(
                 f"discriminator_clip_norm must be positive, or 0 for none. "
@@ -116,6 +124,12 @@ class GAN(keras.Model):
 
         XLA is off unless asked for: it draws other random numbers, so it is part of a run's identity.
         """
+        if generator_optimizer is discriminator_optimizer and not isinstance(generator_optimizer, str):
+            raise ValueError("each network needs an optimizer object of its own. Received: one for both")
+        if "float16" in (self.generator.compute_dtype, self.discriminator.compute_dtype):
+            raise ValueError(
+                "float16 needs loss scaling, which is not here: use mixed_bfloat16. Received: mixed_float16"
+            )
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
         self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
@@ -199,19 +213,37 @@ class GAN(keras.Model):
         return unchanged(self.discriminator, self.discriminator_inputs(images, labels))
 
     def opinions(self, real_logits, fake_logits):
-        """D(x) and D(G(z)) for the log: mean probability of "real", in [0, 1]."""
-        return {"d_real": tf.reduce_mean(tf.sigmoid(real_logits)), "d_fake": tf.reduce_mean(tf.sigmoid(fake_logits))}
+        """D(x) and D(G(z)) for the log: means of the logits' sigmoid, in [0, 1], which with a cross-entropy loss is the
+        probability of "real"; with `raw_scores`, means of the logits."""
+        squash = tf.identity if self.raw_scores else tf.sigmoid
+        return {"d_real": tf.reduce_mean(squash(real_logits)), "d_fake": tf.reduce_mean(squash(fake_logits))}
 
     def unpacked(self, batch):
         """Images and labels int32 of a batch; zeros where a variant that needs none was given none."""
         images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        if not images.dtype.is_floating:
+            raise ValueError(f"images must be floats in [-1, 1], x / 127.5 - 1. Received: dtype={images.dtype.name}")
         if labels is None:
             if self.conditional:
                 raise ValueError(
                     f"{type(self).__name__} is conditional: batches must be (images, labels). Received: images only"
                 )
-            labels = tf.zeros(tf.shape(images)[:1], tf.int32)
-        return images, tf.cast(labels, tf.int32)
+            return images, tf.zeros(tf.shape(images)[:1], tf.int32)
+        if labels.shape.rank == 2 and labels.shape[1] == 1:  # as `keras.datasets` gives them
+            labels = labels[:, 0]
+        if labels.shape.rank != 1 or labels.dtype.is_floating:
+            raise ValueError(
+                f"labels must be integers [B], not one-hot rows. "
+                f"Received: shape={tuple(labels.shape)}, dtype={labels.dtype.name}"
+            )
+        labels = tf.cast(labels, tf.int32)
+        if self.conditional:
+            message = f"labels must be from 0 to {self.num_classes - 1}, as num_classes is {self.num_classes}"
+            checks = [tf.debugging.assert_non_negative(labels, message)]
+            checks += [tf.debugging.assert_less(labels, self.num_classes, message)]
+            with tf.control_dependencies([check for check in checks if check is not None]):
+                labels = tf.identity(labels)
+        return images, labels
 
     def generator_inputs(self, latents, labels):
         return [latents, labels] if len(self.generator.inputs) == 2 else latents
@@ -278,7 +310,8 @@ class GAN(keras.Model):
         """Every variable that the rest of training depends on, by a unique and stable name.
 
         Both networks, the averaged generator, both optimizers, the step, the running means of the log, and whatever
-        else the variant added; there is no hidden state, as all noise is a function of the seed and the step.
+        else the variant added. There is no hidden state: noise is a function of the seed and the step, and the random
+        state of dropout is a variable of its network.
         """
         sections = {
             "generator": self.generator.variables,
@@ -303,6 +336,13 @@ class GAN(keras.Model):
                 f"Received: {len(seen)} variables with {len(named)} names"
             )
         return named
+
+    def get_config(self):
+        """Refuses: a GAN is two networks and how they train, which is Python code, not a configuration."""
+        raise NotImplementedError(
+            "A GAN cannot be saved whole. Save its generator with gan.ema_generator.save(...), or all weights with "
+            "gan.save_weights(...), and build the GAN anew before gan.load_weights(...)"
+        )
 
     @property
     def metrics(self):

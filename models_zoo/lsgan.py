@@ -17,8 +17,6 @@ The paper's own networks are for 112x112 pixels; here they are those of DCGAN, a
 Spectral Normalization for GANs Using Inception Score. That report prints eq. 2 with the same a, b and c.
 """
 
-import tensorflow as tf
-
 from models_zoo.gan import GAN
 from models_zoo.networks import dcgan_discriminator, dcgan_generator
 
@@ -26,6 +24,7 @@ from models_zoo.networks import dcgan_discriminator, dcgan_generator
 class LSGAN(GAN):
     """DCGAN with squared errors in the place of the cross-entropy."""
 
+    raw_scores = True
     losses = ("least_squares", "least_squares_pearson")
 
     @classmethod
@@ -34,7 +33,3 @@ class LSGAN(GAN):
             dcgan_generator(image_size, channels, latent_dim, width),
             dcgan_discriminator(image_size, channels, width, normalization="batch"),
         )
-
-    def opinions(self, real_logits, fake_logits):
-        """Means of D(x) and D(G(z)), which are drawn towards b and a."""
-        return {"d_real": tf.reduce_mean(real_logits), "d_fake": tf.reduce_mean(fake_logits)}

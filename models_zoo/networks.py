@@ -60,12 +60,18 @@ def latents_input(latent_dim):
     return keras.Input((latent_dim,), name="latents")
 
 
-def labels_input():
+def labels_input(num_classes):
+    """Raises ValueError for fewer than two classes."""
+    if (num_classes or 0) < 2:
+        raise ValueError(f"a conditional network needs two classes or more. Received: num_classes={num_classes}")
     return keras.Input((), dtype="int32", name="labels")
 
 
 def normal():
-    """Radford et al. (2016), section 4: zero-centred normal with standard deviation 0.02."""
+    """Radford et al. (2016), section 4: zero-centred normal with standard deviation 0.02.
+
+    To be called once for every layer: an initializer of Keras draws the same numbers each time it is used.
+    """
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
@@ -124,21 +130,21 @@ def one_hot(labels, num_classes):
     return layers.CategoryEncoding(num_classes, output_mode="one_hot", name="one_hot")(labels)
 
 
-def projection(features, labels, num_classes, wrap):
+def projection(features, labels, num_classes, wrap, initializer="glorot_uniform"):
     """Logits [B, 1] of a projection discriminator: psi(h) + <V[y], h>, h being `features` [B, d].
 
     Source: Miyato and Koyama, cGANs with Projection Discriminator (2018), eq. 4 and figure 1.
     """
     dim = features.shape[-1]
-    embedding = layers.Embedding(num_classes, dim, embeddings_initializer="glorot_uniform", name="class_embedding")
+    embedding = layers.Embedding(num_classes, dim, embeddings_initializer=initializer, name="class_embedding")
     inner = layers.Dot(axes=1, name="inner_product")([wrap(embedding)(labels), features])
-    unconditional = wrap(layers.Dense(1, name="logits"))(features)
+    unconditional = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(features)
     return layers.Add(name="projection")([unconditional, inner])
 
 
 def strides_of_six(image_size):
-    """Strides of six convolutions: 2 for the first, third and fifth; for images above 32 pixels also for the sixth,
-    fourth and second, until the map is as small as `sizes` makes it."""
+    """Strides of six convolutions: 2 for the first, third and fifth; for images of more than 32 pixels also for the
+    sixth, fourth and second, as far as `sizes` goes and six convolutions can."""
     halvings = len(sizes(image_size)) - 1
     strided = (0, 2, 4, 5, 3, 1)[: max(3, halvings)]
     return [2 if i in strided else 1 for i in range(6)]
@@ -171,10 +177,11 @@ class Dropout(keras.layers.Layer):
 
     Args:
         rate: fraction of the inputs that is set to zero in training, in [0, 1).
-        seed: integer; each such layer of a network needs one of its own.
+        seed: integer; if None, drawn from the global seed that `keras.utils.set_random_seed` sets. All replicas of a
+            distributed step draw the same masks for their images.
     """
 
-    def __init__(self, rate, seed, **kwargs):
+    def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"dropout must be in [0, 1). Received: dropout={rate}")
@@ -245,7 +252,6 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
     """
     require("normalization", normalization, NORMALIZATIONS)
     wrap = wrapper(normalization == "spectral", stable_rank)
-    initializer = "glorot_uniform" if normalization == "spectral" else normal()
     images = x = images_input(image_size, channels)
     for i in range(len(sizes(image_size)) - 1):
         normalized = normalization in ("batch", "layer") and i > 0
@@ -255,12 +261,13 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
             strides=2,
             padding="same",
             use_bias=not normalized,
-            kernel_initializer=initializer,
+            kernel_initializer="glorot_uniform" if normalization == "spectral" else normal(),
             name=f"conv_{i}",
         )
         x = wrap(conv)(x)
         x = normalize(x, normalization, f"norm_{i}") if normalized else x
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
     x = layers.Flatten(name="flatten")(x)
+    initializer = "glorot_uniform" if normalization == "spectral" else normal()
     x = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(x)
     return keras.Model(images, float32(x), name="discriminator")

@@ -72,10 +72,10 @@ def resnet_generator(
     filters = networks.scaled(base_channels, width)
     wrap = networks.wrapper(spectral)
     latents = networks.latents_input(latent_dim)
-    labels = None if condition == "none" else networks.labels_input()
+    labels = None if condition == "none" else networks.labels_input(num_classes)
     first, conditions = latents, [labels] * (len(path) - 1)
     if condition == "linear":
-        first, conditions = _hierarchical(latents, labels, len(path) - 1, num_classes, embedding_dim)
+        first, conditions = _hierarchical(latents, labels, len(path) - 1, num_classes, embedding_dim, initializer)
 
     def norm(x, given, name):
         if condition == "none":
@@ -103,7 +103,7 @@ def resnet_generator(
         shortcut = _upsampled(conv(x, 1, f"block_{i}_shortcut"), side, f"block_{i}_shortcut_up")
         x = layers.Add(name=f"block_{i}")([residual, shortcut])
         if side == attended:
-            x = SelfAttention(spectral=spectral, name="attention")(x)
+            x = SelfAttention(spectral, initializer=initializer, name="attention")(x)
     x = layers.ReLU(name="relu")(networks.batch_normalization("norm")(x))
     x = conv(x, 3, "to_image", filters=channels)
     inputs = latents if labels is None else [latents, labels]
@@ -158,14 +158,14 @@ def resnet_discriminator(
             shortcut = conv(_halved(x, f"block_{i}_shortcut_pool"), 1, f"block_{i}_shortcut")
         x = layers.Add(name=f"block_{i}")([residual, shortcut])
         if pool and pooled[i] == attended:
-            x = SelfAttention(spectral=normalization == "spectral", name="attention")(x)
+            x = SelfAttention(normalization == "spectral", stable_rank, initializer, name="attention")(x)
     x = layers.ReLU(name="relu")(networks.normalize(x, normalization, "norm"))
     features = SumOverMap(name="features")(x)
     if not project:
         logits = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(features)
         return keras.Model(images, networks.float32(logits), name="discriminator")
-    labels = networks.labels_input()
-    logits = networks.projection(features, labels, num_classes, wrap)
+    labels = networks.labels_input(num_classes)
+    logits = networks.projection(features, labels, num_classes, wrap, initializer)
     return keras.Model([images, labels], networks.float32(logits), name="discriminator")
 
 
@@ -180,7 +180,7 @@ class SumOverMap(layers.Layer):
         return (input_shape[0], input_shape[-1])
 
 
-def _hierarchical(latents, labels, blocks, num_classes, embedding_dim):
+def _hierarchical(latents, labels, blocks, num_classes, embedding_dim, initializer):
     """The part of the latents for the first layer, and for each block its part beside the class embedding."""
     part = latents.shape[-1] // (blocks + 1)
     if part < 1:
@@ -188,7 +188,9 @@ def _hierarchical(latents, labels, blocks, num_classes, embedding_dim):
             f"latent_dim must be at least {blocks + 1}, one for the first layer and each block. "
             f"Received: latent_dim={latents.shape[-1]}"
         )
-    embedding = layers.Embedding(num_classes, embedding_dim, name="class_embedding")(labels)
+    embedding = layers.Embedding(
+        num_classes, embedding_dim, embeddings_initializer=initializer, name="class_embedding"
+    )(labels)
     start = latents.shape[-1] - part * blocks
     parts = [latents[:, start + i * part : start + (i + 1) * part] for i in range(blocks)]
     conditions = [layers.Concatenate(name=f"condition_{i}")([embedding, z]) for i, z in enumerate(parts)]

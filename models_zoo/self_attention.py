@@ -21,14 +21,20 @@ class SelfAttention(keras.layers.Layer):
     Args:
         spectral: whether to wrap each of the four convolutions in a `SpectralNormalization` whose vector changes in
             `update` only.
+        stable_rank: of these, see there.
+        initializer: of the four kernels.
 
     Raises:
         ValueError: for inputs that are not [B, H, W, C] with a known C.
     """
 
-    def __init__(self, spectral=False, **kwargs):
+    def __init__(self, spectral=False, stable_rank=0.0, initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
+        if stable_rank and not spectral:
+            raise ValueError(f"stable_rank needs spectral normalization. Received: stable_rank={stable_rank}")
         self.spectral = spectral
+        self.stable_rank = stable_rank
+        self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape):
         if len(input_shape) != 4 or input_shape[-1] is None:
@@ -64,13 +70,26 @@ class SelfAttention(keras.layers.Layer):
         return tuple(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "spectral": self.spectral}
+        return {
+            **super().get_config(),
+            "spectral": self.spectral,
+            "stable_rank": self.stable_rank,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
 
     def _convolution(self, channels, name):
-        convolution = layers.Conv2D(channels, 1, use_bias=False, dtype=self.dtype_policy, name=name)
+        convolution = layers.Conv2D(
+            channels, 1, use_bias=False, kernel_initializer=self.initializer.clone(), dtype=self.dtype_policy, name=name
+        )
         if not self.spectral:
             return convolution
-        return SpectralNormalization(convolution, update_in_call=False, dtype=self.dtype_policy, name=f"sn_{name}")
+        return SpectralNormalization(
+            convolution,
+            stable_rank=self.stable_rank,
+            update_in_call=False,
+            dtype=self.dtype_policy,
+            name=f"sn_{name}",
+        )
 
 
 def _pixels(images):

@@ -29,8 +29,9 @@ there; the printed table doubles them one layer later. `architecture=resnet` is 
 of twice the channels, the fastest of the three.
 
 The baselines of Feng et al., ICLR Reproducibility of SNGAN, are `normalization=batch` and `normalization=layer`, in the
-discriminator in the place of spectral normalization. That report says that SNGAN bounds the norm of the gradient of all
-parameters; what is bounded is the Lipschitz constant of D with respect to its input.
+discriminator in the place of spectral normalization. That report has spectral normalization in its generator too
+(`spectral_generator=true`) and a slope of 0.02, where 0.1 stays here. It says that SNGAN bounds the norm of the
+gradient of all parameters; what is bounded is the Lipschitz constant of D with respect to its input.
 """
 
 import keras
@@ -95,12 +96,16 @@ def standard_generator(image_size, channels, latent_dim, width, *, spectral=Fals
     filters = [networks.scaled(min(_MOST_CHANNELS, 64 * 2**i), width) for i in reversed(range(len(path)))]
     wrap = networks.wrapper(spectral)
     latents = networks.latents_input(latent_dim)
-    options = {"use_bias": False, "kernel_initializer": networks.normal()}
-    x = wrap(layers.Dense(path[0] ** 2 * filters[0], name="project", **options))(latents)
+    project = layers.Dense(
+        path[0] ** 2 * filters[0], use_bias=False, kernel_initializer=networks.normal(), name="project"
+    )
+    x = wrap(project)(latents)
     x = layers.Reshape((path[0], path[0], filters[0]), name="reshape")(x)
     x = layers.ReLU(name="relu")(networks.batch_normalization("norm")(x))
     for i, side in enumerate(path[1:]):
-        x = networks.doubled(x, filters[i + 1], 4, side, f"deconv_{i}", wrap, **options)
+        x = networks.doubled(
+            x, filters[i + 1], 4, side, f"deconv_{i}", wrap, use_bias=False, kernel_initializer=networks.normal()
+        )
         x = layers.ReLU(name=f"relu_{i}")(networks.batch_normalization(f"norm_{i}")(x))
     conv = layers.Conv2D(channels, 3, padding="same", kernel_initializer=networks.normal(), name="to_image")
     return keras.Model(latents, networks.tanh_images(wrap(conv)(x)), name="generator")

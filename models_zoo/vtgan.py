@@ -69,6 +69,11 @@ class VTGAN(GAN):
         cls, image_size, channels, latent_dim, width, num_classes=None, *, minibatch_kernels=30, minibatch_dim=3
     ):
         """`minibatch_kernels` of `minibatch_dim` dimensions each; 0 kernels for no minibatch discrimination."""
+        if minibatch_kernels < 0 or minibatch_dim < 1:
+            raise ValueError(
+                f"minibatch_kernels must be 0 or more and minibatch_dim 1 or more. "
+                f"Received: {minibatch_kernels=}, {minibatch_dim=}"
+            )
         return (
             generator(image_size, channels, latent_dim, width, num_classes),
             discriminator(image_size, channels, width, num_classes, minibatch_kernels, minibatch_dim),
@@ -94,7 +99,7 @@ def generator(image_size, channels, latent_dim, width, num_classes):
     path = networks.sizes(image_size, largest_base=2)[::-1]
     table = [networks.scaled(filters, width) for filters in _GENERATOR_CHANNELS]
     filters = [table[0]] * (len(path) - 1 - len(table)) + table[-(len(path) - 1) :]
-    latents, labels = networks.latents_input(latent_dim), networks.labels_input()
+    latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
     uniform = networks.UniformNoise(name="uniform")(latents)
     x = layers.Concatenate(name="latents_and_class")([uniform, networks.one_hot(labels, num_classes)])
     x = layers.Dense(path[0] ** 2 * filters[0], kernel_initializer=networks.normal(), name="project")(x)

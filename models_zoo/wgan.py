@@ -28,6 +28,7 @@ class WGAN(GAN):
         **kwargs: as in `GAN`.
     """
 
+    raw_scores = True
     losses = ("wasserstein",)
 
     def __init__(self, *args, clip=0.01, **kwargs):
@@ -50,7 +51,3 @@ class WGAN(GAN):
         for variable in self.discriminator.trainable_variables:
             variable.assign(tf.clip_by_value(variable, -self.clip, self.clip))
         return logs
-
-    def opinions(self, real_logits, fake_logits):
-        """Mean scores of the critic, unbounded."""
-        return {"d_real": tf.reduce_mean(real_logits), "d_fake": tf.reduce_mean(fake_logits)}

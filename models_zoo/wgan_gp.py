@@ -10,11 +10,10 @@
 
 lambda = 10, n_critic = 5 (`discriminator_steps`), Adam at 1e-4 with betas 0 and 0.9. The penalty looks at each sample
 alone, so the critic has no batch normalization, which would tie a batch together (section 4); layer normalization, the
-paper's own choice, is `normalization=layer`. The second formula of Frank and Juracek, Recent Advances in GANs, section
-2, lets x_hat and the generated images share a symbol; this is the paper's.
+paper's own choice, is `normalization=layer`; Keras' has a gain and a bias for every pixel and channel, the authors' one
+for every channel. Frank and Juracek, Recent Advances in GANs, keep the batch normalization of their DCGAN in it; this
+follows the original. Their second formula lets x_hat and the generated images share a symbol.
 """
-
-import tensorflow as tf
 
 from models_zoo import penalties, randomness
 from models_zoo.gan import GAN
@@ -29,6 +28,7 @@ class WGANGP(GAN):
         **kwargs: as in `GAN`.
     """
 
+    raw_scores = True
     losses = ("wasserstein",)
     logged = (*GAN.logged, "gradient_penalty")
 
@@ -52,7 +52,3 @@ class WGANGP(GAN):
         critic = lambda images: self.discriminate(images, labels)  # noqa: E731
         penalty = penalties.wgan_gp(critic, real, fake, self.key(randomness.PENALTY, index))
         return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}
-
-    def opinions(self, real_logits, fake_logits):
-        """Mean scores of the critic, unbounded."""
-        return {"d_real": tf.reduce_mean(real_logits), "d_fake": tf.reduce_mean(fake_logits)}

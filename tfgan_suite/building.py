@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -110,6 +111,8 @@ def options_of(settings: Config) -> tuple[dict[str, Option], dict[str, Option]]:
         number = isinstance(value, int) and kind is float and not isinstance(value, bool)
         if type(value) is not kind and not number:
             raise UsageError(f"--options: {name} must be a value like {defaults[name]!r}. Received: {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--options: {name} must be a finite number. Received: {value}")
     chosen = {name: type(defaults[name])(value) for name, value in settings.options.items()}
     network, training = ({name: chosen.get(name, default) for name, default in group.items()} for group in groups)
     return network, training
@@ -118,7 +121,8 @@ def options_of(settings: Config) -> tuple[dict[str, Option], dict[str, Option]]:
 def _optimizer(settings: Config, rate: float, network: str) -> Any:
     import keras
 
-    # epsilon as in Kingma and Ba (2015) and in PyTorch; Keras' own default is 1e-7
+    # epsilon as in Kingma and Ba (2015) and in PyTorch; Keras' own default is 1e-7, and its RMSprop adds it under the
+    # root, where the 1e-8 of the others is 1e-16: the gradients of a WGAN's generator are as small as 1e-5
     if settings.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(rate, rho=settings.beta_2, epsilon=1e-8, name=f"{network}_rmsprop")
+        return keras.optimizers.RMSprop(rate, rho=settings.beta_2, epsilon=1e-16, name=f"{network}_rmsprop")
     return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, epsilon=1e-8, name=f"{network}_adam")

@@ -29,6 +29,8 @@ def parse_options(texts: list[str]) -> dict[str, Option]:
         name, equals, value = text.partition("=")
         if not (equals and name):
             raise ValueError(f"--options takes NAME=VALUE. Received: {text}")
+        if name.replace("-", "_") in options:
+            raise ValueError(f"--options takes each name once. Received: {name} twice")
         options[name.replace("-", "_")] = _natural(value)
     return options
 
@@ -206,8 +208,9 @@ def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:
             raise UsageError(f"{source} has an unknown field {name!r}{hint}")
         if not _fits(value, str(fields[name].type)):
             raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {value!r}")
-    if values.get("variant", base.variant) != base.variant:  # options are those of a variant
-        values = {"options": {}, **values}
+    options = values.get("options", {})  # beside those of the base, if they are of the same variant
+    same = values.get("variant", base.variant) == base.variant
+    values = {**values, "options": {**base.options, **options} if same else options}
     given = [name for name in ("steps", "epochs") if values.get(name) is not None]
     if len(given) == 1:  # one takes the place of the other
         values = {"steps": None, "epochs": None, **values}

@@ -23,19 +23,20 @@ class Reference:
 
     features: np.ndarray
     name: str
+    class_names: tuple[str, ...]
 
 
 def reference(classifier: Classifier, data: LabelledImages, name: str) -> Reference:
     """Features of all of `data`; `name` is its `dataset:split`."""
-    return Reference(classifier(data.images)[1], name)
+    return Reference(classifier(data.images)[1], name, tuple(data.class_names))
 
 
 def score(
     sampler: Sampler, classifier: Classifier, real: Reference, *, num_images: int, step: int, images_seen: int
 ) -> list[dict[str, Any]]:
     """Lines for `metrics.jsonl`: classifier score, Frechet distance to `real`, and the fractions of the classes; of a
-    conditional generator also how many images are of the class that was asked for, where the classifier's classes are
-    as many as the generator's.
+    conditional generator also how many images are of the class that was asked for, where the classifier knows the
+    classes of the data.
 
     Exactly `num_images` images are made from fixed latents with the averaged weights, rounded to uint8 as a saved
     picture would be, and fed to the classifier.
@@ -57,7 +58,7 @@ def score(
         },
         {"metric": "smallest_class_fraction", "value": float(fractions.min())},
     ]
-    if sampler.conditional and sampler.num_classes == logits.shape[1]:
+    if sampler.conditional and classifier.class_names == real.class_names:
         asked = sampler.labels(num_images, LATENT_SEED)
         results.append({"metric": "asked_class_fraction", "value": metrics.asked_class_fraction(logits, asked)})
     protocol = {

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tfgan_suite import cli, config, run_folder
 from tfgan_suite.config import Config
 from tfgan_suite.errors import SuiteError, UsageError
-from tfgan_suite.presets import PRESETS
+from tfgan_suite.presets import PRESETS, SECONDS_PER_STEP
 from tfgan_suite.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ class Arguments:
     """
 
     settings: Config = dataclasses.field(default_factory=lambda: PRESETS["quickstart"].config)
-    preset: str = "quickstart"
-    """Start from this named configuration; see --list-presets."""
+    preset: str | None = None
+    """Start from this named configuration; see --list-presets. Without it: quickstart, or of --variant X alone,
+    X-shapes."""
     list_presets: bool = False
     """Show all presets with paper and minutes, and stop."""
     config: Path | None = None
@@ -80,13 +81,13 @@ def parse(argv: list[str]) -> Arguments:
         UsageError: for flags that contradict each other, or that would change a resumed run.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("--preset", "--config", "--resume", "--run-dir"):
+    for name in ("--preset", "--config", "--resume", "--run-dir", "--variant"):
         first.add_argument(name, nargs="?")
     chosen, _ = first.parse_known_args([_hyphenated(argument) for argument in argv])
     if chosen.resume is not None:
         base = RunFolder(Path(chosen.resume)).read_config()[0]
     elif chosen.preset is None or chosen.preset in PRESETS:
-        base = PRESETS[chosen.preset or "quickstart"].config
+        base = PRESETS[chosen.preset or _preset_of(chosen)].config
     else:
         raise UsageError(f"--preset must be one of {', '.join(PRESETS)}. Received: {chosen.preset}")
     if chosen.config is not None and chosen.resume is None:
@@ -122,6 +123,14 @@ def parse(argv: list[str]) -> Arguments:
     return dataclasses.replace(arguments, settings=settings)
 
 
+def _preset_of(chosen: argparse.Namespace) -> str:
+    """The preset to start from where none is named: of a variant alone, its own small one."""
+    own = f"{chosen.variant}-shapes".replace("_", "-")
+    if chosen.config is None and own in PRESETS and chosen.variant != PRESETS["quickstart"].config.variant:
+        return own
+    return "quickstart"
+
+
 def _hyphenated(argument: str) -> str:
     """`--run_dir=x` as `--run-dir=x`, which tyro takes for the same."""
     name, equals, value = argument.partition("=")
@@ -131,7 +140,7 @@ def _hyphenated(argument: str) -> str:
 def preset_table() -> str:
     """One block per preset: what it is, its source, and how long it takes."""
     return "\n".join(
-        f"{name}\n  {preset.about}\n  source:  {preset.paper}\n  minutes: {preset.minutes}"
+        f"{name}\n  {preset.about}\n  source:  {preset.paper}\n  minutes: {preset.minutes(SECONDS_PER_STEP[name])}"
         for name, preset in PRESETS.items()
     )
 
@@ -156,7 +165,10 @@ def fit(arguments: Arguments) -> None:
     make_deterministic(settings)
     strategy = strategy_of(settings)
     data = None
-    if load_variant(settings.variant).conditional and settings.num_classes is None:
+    conditional = load_variant(settings.variant).conditional
+    if settings.num_classes is not None and not conditional:
+        raise UsageError(f"--num-classes is for conditional variants, which {settings.variant} is not")
+    if conditional and settings.num_classes is None:
         if arguments.dry_run:
             cli.report(
                 f"note: the data are not read; {_DRY_RUN_CLASSES} classes are assumed, --num-classes changes that"
@@ -170,7 +182,7 @@ def fit(arguments: Arguments) -> None:
         print_dry_run(settings, gan)
         return
     data = data or load()
-    check_labels(data, settings)
+    check_classes(data, settings)
     settings = resolved(settings, gan, len(data))
     if not is_chief(strategy):
         follow(arguments, settings, gan, data, strategy)
@@ -212,11 +224,11 @@ def follow(arguments: Arguments, settings: Config, gan: Any, data: LabelledImage
         loop.train(gan, settings, data, run_folder.create(settings, Path(folder) / "worker"), [], strategy)
 
 
-def check_labels(data: LabelledImages, settings: Config) -> None:
-    """Raises UsageError if the data have a class that the conditional variant was not built for."""
-    if settings.num_classes is not None and data.labels.max(initial=0) >= settings.num_classes:
+def check_classes(data: LabelledImages, settings: Config) -> None:
+    """Raises UsageError if the conditional variant was built for another number of classes than the data have."""
+    if settings.num_classes not in (None, len(data.class_names)):
         raise UsageError(
-            f"--num-classes must be at least {data.labels.max() + 1} for the labels of {settings.dataset}. "
+            f"--num-classes must be {len(data.class_names)}, the classes of {settings.dataset}. "
             f"Received: {settings.num_classes}"
         )
 

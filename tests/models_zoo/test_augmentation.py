@@ -264,9 +264,9 @@ def test_the_empty_policy_returns_the_images_themselves():
 
 @pytest.mark.parametrize("policy", ["colour", "color,", "color;cutout", "color,rotation", ",", "cutout,color,cutout"])
 def test_refuses_unknown_names_and_repetition(policy):
-    with pytest.raises(ValueError, match="policy must be names out of color, translation, cutout.*Received: policy="):
+    with pytest.raises(ValueError, match="augment must be .* color, translation, cutout.*Received: augment="):
         augment(images(1), policy, KEY)
-    with pytest.raises(ValueError, match=f"Received: policy='{policy}'"):
+    with pytest.raises(ValueError, match=f"Received: augment='{policy}'"):
         parse(policy)
 
 

@@ -1,5 +1,8 @@
 """One step of every variant, the average, the state, and training by plain Keras."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import tensorflow as tf
 
 from models_zoo import VARIANTS, load_variant, randomness
 from models_zoo.gan import GAN
+from models_zoo.networks import Dropout
 
 BATCH = 4
 CLASSES = 5
@@ -85,6 +89,32 @@ def test_trains_under_plain_keras_with_labels_names_of_optimizers_and_several_up
     assert int(gan.step.numpy()) == 2 and int(gan.discriminator_optimizer.iterations.numpy()) == 4
     assert gan(tf.zeros((3, 8))).shape == (3, 32, 32, 3)
     assert len(gan.state()) == len({id(variable) for variable in gan.state().values()})
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_no_two_layers_begin_with_the_same_numbers(name):
+    """An initializer that is used twice draws the same numbers twice."""
+    gan = build(name)
+    for network in (gan.generator, gan.discriminator):
+        kernels = [v.numpy().ravel() for v in network.trainable_variables if len(v.shape) > 1 and v.numpy().std() > 0]
+        beginnings = [tuple(np.round(kernel[:3] / kernel.std(), 4)) for kernel in kernels]
+        assert len(set(beginnings)) == len(beginnings) > 1
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_same_seed_gives_the_same_weights_in_another_process(name):
+    """Initializers made while importing would draw their seeds before any seed is set."""
+    code = (
+        f"import keras, numpy as np; keras.utils.set_random_seed(0)\n"
+        f"from models_zoo import load_variant\n"
+        f"pair = load_variant('{name}').networks(32, 3, 8, 0.1, {CLASSES})\n"
+        f"print(sum(float(np.abs(v.numpy()).sum(dtype=np.float64)) for n in pair for v in n.trainable_variables))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    keras.utils.set_random_seed(0)
+    pair = load_variant(name).networks(32, 3, 8, 0.1, CLASSES)
+    variables = [v for network in pair for v in network.trainable_variables]
+    assert float(printed) == sum(float(np.abs(v.numpy()).sum(dtype=np.float64)) for v in variables)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -253,3 +283,76 @@ def test_unknown_variant_is_refused():
 
 def test_variants_are_gans():
     assert all(issubclass(load_variant(name), GAN) for name in VARIANTS)
+
+
+@pytest.mark.parametrize("name", ["acgan", "cgan", "sagan"])
+def test_labels_come_as_b_or_b_1_and_as_any_integer(name):
+    logs = [
+        {key: float(value) for key, value in build(name).train_step((real_images(), labels)).items()}
+        for labels in (LABELS, tf.cast(LABELS, tf.int64)[:, None], tf.cast(LABELS, tf.uint8))
+    ]
+    assert logs[0] == logs[1] == logs[2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (tf.one_hot(LABELS, CLASSES), ValueError, r"labels must be integers \[B\], not one-hot.*shape=\(4, 5\)"),
+        (tf.cast(LABELS, tf.float32), ValueError, "labels must be integers"),
+        (LABELS + 1, tf.errors.InvalidArgumentError, "labels must be from 0 to 4, as num_classes is 5"),
+        (LABELS - 1, tf.errors.InvalidArgumentError, "labels must be from 0 to 4"),
+    ],
+)
+def test_wrong_labels_are_refused(labels, error, message):
+    gan = build("acgan")
+    for step in (gan.train_step, tf.function(gan.train_step)):
+        with pytest.raises(error, match=message):
+            step((real_images(), labels))
+
+
+def test_images_that_are_not_floats_are_refused():
+    with pytest.raises(ValueError, match=r"images must be floats in \[-1, 1\].*Received: dtype=uint8"):
+        build().train_step(tf.zeros((4, 32, 32, 3), tf.uint8))
+
+
+def test_a_gan_is_not_saved_whole_but_says_what_is(tmp_path):
+    gan = build("wgan")
+    with pytest.raises(NotImplementedError, match="ema_generator.save"):
+        gan.save(tmp_path / "gan.keras")
+    gan.train_step(real_images())
+    gan.ema_generator.save(tmp_path / "generator.keras")
+    loaded = keras.models.load_model(tmp_path / "generator.keras")
+    np.testing.assert_array_equal(loaded(tf.ones((2, 8))), gan.ema_generator(tf.ones((2, 8)), training=False))
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    other = build("wgan")
+    other.load_weights(tmp_path / "gan.weights.h5")
+    assert all(same(snapshot(gan.generator), snapshot(other.generator)))
+    assert all(same(snapshot(gan.ema_generator), snapshot(other.ema_generator)))
+
+
+def test_optimizers_and_policies_that_cannot_work_are_refused():
+    gan = build(compiled=False)
+    optimizer = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="each network needs an optimizer object of its own"):
+        gan.compile(optimizer, optimizer)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(ValueError, match="float16 needs loss scaling"):
+            build()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_classes_of_networks_and_gan_must_agree():
+    with pytest.raises(ValueError, match="num_classes must be that of the networks, 5. Received: num_classes=4"):
+        variant = load_variant("acgan")
+        variant(*variant.networks(32, 3, 8, 0.1, CLASSES), num_classes=CLASSES - 1)
+
+
+def test_dropout_follows_the_seed():
+    masks = []
+    for seed in (0, 0, 1):
+        keras.utils.set_random_seed(seed)
+        masks.append(Dropout(0.5)(tf.ones((3, 50)), training=True).numpy())
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[0], masks[2])

@@ -184,3 +184,130 @@ def test_refuses_what_it_cannot_wrap():
         SpectralNormalization(layers.ReLU())
     with pytest.raises(ValueError, match="at least 1. Received: power_iterations=0"):
         SpectralNormalization(layers.Dense(3), power_iterations=0)
+
+
+def converged(name, **arguments):
+    """With the exact first singular vector of a kernel whose entries are all alike."""
+    layer = built(name, **arguments)
+    kernel_of(layer).assign(np.random.default_rng(4).normal(size=kernel_of(layer).shape))
+    layer.vector.assign(np.linalg.svd(MATRIX[name](kernel_of(layer).numpy().astype(np.float64)))[0][:, 0])
+    return layer
+
+
+def bounded(matrix, fraction):
+    """Sanyal et al. (2020), algorithm 2, on the singular values: all but the first shrink by the same factor."""
+    u, values, vt = np.linalg.svd(matrix, full_matrices=False)
+    values = values / values[0]
+    target = max(1, fraction * min(matrix.shape))
+    rest = np.sum(values[1:] ** 2)
+    if 1 + rest > target:
+        values[1:] *= np.sqrt((target - 1) / rest)
+    return u * values @ vt
+
+
+def stable_rank_of(matrix):
+    values = np.linalg.svd(matrix, compute_uv=False)
+    return np.sum(values**2) / values[0] ** 2
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_stable_rank_is_bounded_as_in_numpy(name, fraction):
+    layer = converged(name, stable_rank=fraction)
+    raw = MATRIX[name](kernel_of(layer).numpy().astype(np.float64))
+    matrix = MATRIX[name](layer.normalized_kernel().numpy().astype(np.float64))
+    np.testing.assert_allclose(matrix, bounded(raw, fraction), atol=1e-5)
+    target = max(1, fraction * min(raw.shape))
+    assert stable_rank_of(matrix) == pytest.approx(min(target, stable_rank_of(raw)), rel=1e-4)
+    assert np.linalg.svd(matrix, compute_uv=False)[0] == pytest.approx(1, abs=1e-5)
+    assert fraction != 0.3 or stable_rank_of(raw) > target + 0.1
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_stable_rank_decides_what_the_layer_works_with(name):
+    layer = converged(name, stable_rank=0.3)
+    kernel = kernel_of(layer).numpy().copy()
+    output = layer(inputs_of(name)).numpy()
+    np.testing.assert_array_equal(kernel_of(layer).numpy(), kernel)
+    plain = WRAPPED[name][0]()
+    plain.build(inputs_of(name).shape)
+    plain.set_weights([layer.normalized_kernel().numpy(), *layer.layer.get_weights()[1:]])
+    np.testing.assert_allclose(output, plain(inputs_of(name)).numpy(), rtol=1e-5, atol=1e-6)
+    layer.stable_rank = 0.0
+    assert not np.allclose(layer(inputs_of(name)).numpy(), output, atol=1e-3)
+
+
+def gradient_of_kernel(name, layer, target):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer.normalized_kernel() * target)
+    return tape.gradient(loss, kernel_of(layer).value).numpy().astype(np.float64)
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_stable_rank_gradient_against_finite_differences(name, fraction):
+    """With u constant: the first direction is u (u^T W) / sigma with sigma = |u^T W|, the rest is shrunk."""
+    layer = converged(name, stable_rank=fraction)
+    target = np.random.default_rng(6).normal(size=kernel_of(layer).shape)
+    u = layer.vector.numpy().astype(np.float64)
+    start = MATRIX[name](kernel_of(layer).numpy().astype(np.float64))
+    v = u @ start / np.linalg.norm(u @ start)
+    weights = MATRIX[name](target)
+
+    def value(matrix):
+        matrix = matrix / (u @ matrix @ v)
+        first = np.outer(u, u @ matrix)
+        rest = matrix - first
+        factor = np.sqrt(max(1, fraction * min(matrix.shape)) - 1) / np.linalg.norm(rest)
+        return np.sum(weights * (first + min(1, factor) * rest))
+
+    expected = np.empty_like(start)
+    for index in np.ndindex(*start.shape):
+        change = np.zeros_like(start)
+        change[index] = 1e-6
+        expected[index] = (value(start + change) - value(start - change)) / 2e-6
+    gradient = MATRIX[name](gradient_of_kernel(name, layer, tf.constant(target, tf.float32)))
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_stable_rank_leaves_a_kernel_of_one_row_as_it_is():
+    """Its stable rank is 1 whatever it is; it must neither change nor stop learning."""
+    x = inputs_of("dense")
+    outputs, gradients = [], []
+    for stable_rank in (0.0, 0.5):
+        keras.utils.set_random_seed(3)
+        layer = SpectralNormalization(layers.Dense(1), stable_rank=stable_rank)
+        with tf.GradientTape() as tape:
+            outputs.append(layer(x).numpy())
+            loss = tf.reduce_sum(layer(x) ** 2)
+        gradients.append(tape.gradient(loss, layer.layer.kernel.value).numpy())
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-5)
+    assert np.abs(gradients[0]).max() > 1e-2
+
+
+@pytest.mark.parametrize("kernel", [np.zeros((5, 7)), np.outer(np.ones(5), np.ones(7))])
+def test_stable_rank_of_kernels_without_a_rest(kernel):
+    """Zeros, and rank 1, whose rest has no norm to divide by."""
+    layer = built("dense", stable_rank=0.5)
+    kernel_of(layer).assign(kernel)
+    layer.update()
+    normalized = layer.normalized_kernel().numpy()
+    np.testing.assert_allclose(normalized, kernel / max(np.linalg.norm(kernel), 1e-12), atol=1e-5)
+    assert np.isfinite(gradient_of_kernel("dense", layer, tf.ones((5, 7)))).all()
+
+
+def test_stable_rank_is_serialised():
+    layer = built("conv", stable_rank=0.25)
+    copy = SpectralNormalization.from_config(layer.get_config())
+    assert copy.stable_rank == 0.25 and copy.get_config() == layer.get_config()
+    copy(inputs_of("conv"))
+    copy.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(copy(inputs_of("conv")).numpy(), layer(inputs_of("conv")).numpy())
+
+
+@pytest.mark.parametrize("stable_rank", [-0.1, 1.1])
+def test_stable_rank_outside_of_zero_and_one_is_refused(stable_rank):
+    with pytest.raises(ValueError, match=rf"must be in \[0, 1\], 0 for off. Received: stable_rank={stable_rank}"):
+        SpectralNormalization(layers.Dense(3), stable_rank=stable_rank)

@@ -14,6 +14,7 @@ from models_zoo.randomness import labels_of
 from tfgan_suite import building, classifier, evaluation, fit, pictures, watchers
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
+from tfgan_suite.export import export
 from tfgan_suite.run_folder import create
 from tfgan_suite.sampling import Sampler
 
@@ -67,13 +68,15 @@ def test_scores_say_how_often_the_asked_class_is_seen():
             return np.stack([pool.images[np.flatnonzero(pool.labels == c)[i % 300]] for i, c in enumerate(asked)])
 
     network = classifier.load("shapes")
-    reference = evaluation.reference(network, shapes.draw(300, seed=1), "shapes:test")
-    for classes, expected in ((10, 0.9), (9, None)):
-        sampler = Drawn(painter(classes), classes)
+    known = shapes.draw(300, seed=1)
+    others = dataclasses.replace(known, class_names=tuple(f"other {name}" for name in known.class_names))
+    sampler = Drawn(painter(), 10)
+    for data, expected in ((known, 0.9), (others, None)):
+        reference = evaluation.reference(network, data, "shapes:test")
         lines = evaluation.score(sampler, network, reference, num_images=500, step=1, images_seen=4)
         found = {line["metric"]: line["value"] for line in lines}
         assert all(line["labels"] == "uniform" for line in lines)
-        if expected is None:  # the classifier's classes are not the generator's
+        if expected is None:  # the classifier's classes are not the data's
             assert "asked_class_fraction" not in found
         else:
             assert found["asked_class_fraction"] == pytest.approx(expected, abs=0.01)
@@ -90,11 +93,23 @@ def test_the_number_of_classes_is_counted_and_written_down(tmp_path, monkeypatch
     assert json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["step"] == 3
 
 
-def test_labels_beyond_the_classes_are_refused():
+@pytest.mark.parametrize("num_classes", [9, 11])
+def test_another_number_of_classes_than_the_data_have_is_refused(num_classes):
     data = shapes.draw(100, seed=0)
-    fit.check_labels(data, SETTINGS)
-    with pytest.raises(UsageError, match="--num-classes must be at least 10 for the labels of shapes. Received: 9"):
-        fit.check_labels(data, dataclasses.replace(SETTINGS, num_classes=9))
+    fit.check_classes(data, SETTINGS)
+    with pytest.raises(UsageError, match=f"must be 10, the classes of shapes. Received: {num_classes}"):
+        fit.check_classes(data, dataclasses.replace(SETTINGS, num_classes=num_classes))
+
+
+def test_exports_refuse_labels_that_no_class_has(tmp_path):
+    gan = building.build(SETTINGS)
+    names = tuple(str(i) for i in range(10))
+    folder = export(gan.ema_generator, tmp_path / "export", settings=SETTINGS, class_names=names, scores=[])
+    sample = tf.saved_model.load(str(folder)).signatures["sample_class"]
+    assert sample(labels=tf.constant([0, 9]), seed=tf.constant(1))["uint8"].shape == (2, 32, 32, 3)
+    for wrong in (-1, 10):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be from 0 to 9"):
+            sample(labels=tf.constant([0, wrong]), seed=tf.constant(1))
 
 
 def test_the_labels_of_the_data_reach_the_discriminator():

@@ -3,10 +3,11 @@ import json
 
 import pytest
 
-from tfgan_suite import config, fit
+from models_zoo import VARIANTS
+from tfgan_suite import building, config, fit
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
-from tfgan_suite.presets import PRESETS
+from tfgan_suite.presets import PRESETS, SECONDS_PER_STEP
 from tfgan_suite.run_folder import RunFolder
 
 NOT_DEFAULT = {
@@ -75,7 +76,7 @@ def test_flags_can_switch_off_what_a_file_switched_on(tmp_path):
 
 def test_options_are_put_beside_the_presets_own_and_forgotten_with_its_variant(tmp_path):
     path = tmp_path / "c.json"
-    for source in (["--variant", "wgan"], ["--config", str(path)]):
+    for source in (["--preset", "quickstart", "--variant", "wgan"], ["--config", str(path)]):
         path.write_text('{"variant": "wgan"}')
         assert fit.parse([*source, "--options", "clip=0.1"]).settings.options == {"clip": 0.1}
         assert fit.parse(source).settings.options == {}
@@ -83,7 +84,22 @@ def test_options_are_put_beside_the_presets_own_and_forgotten_with_its_variant(t
     assert ours and fit.parse([]).settings.options == ours
     added = fit.parse(["--options", "augment=color", "spectral-generator=true"]).settings.options
     assert added == {**ours, "augment": "color", "spectral_generator": True}
+    path.write_text('{"options": {"normalization": "layer"}}')
+    assert fit.parse(["--config", str(path)]).settings.options == {**ours, "normalization": "layer"}
     assert fit.parse(["--options", "architecture=resnet"]).settings.options == {"architecture": "resnet"}
+
+
+def test_a_variant_alone_starts_from_its_own_small_preset(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text("{}")
+    quickstart = PRESETS["quickstart"].config
+    assert fit.parse(["--variant", "wgan_gp", "--seed", "3"]).settings == dataclasses.replace(
+        PRESETS["wgan-gp-shapes"].config, seed=3
+    )
+    assert fit.parse(["--variant", "sngan"]).settings == quickstart
+    for source in (["--preset", "quickstart"], ["--config", str(path)]):
+        settings = fit.parse([*source, "--variant=wgan_gp"]).settings
+        assert settings == dataclasses.replace(quickstart, variant="wgan_gp", options={})
 
 
 @pytest.mark.parametrize(
@@ -96,11 +112,66 @@ def test_option_values_are_what_they_look_like(text, value):
 def test_presets_are_valid_and_told_apart():
     for name, preset in PRESETS.items():
         assert fit.parse(["--preset", name]).settings == preset.config
-        assert preset.paper and preset.minutes and name in fit.preset_table()
-    dcgan = PRESETS["dcgan"].config  # Frank and Juracek, table of section 4.2
-    assert (dcgan.generator_learning_rate, dcgan.discriminator_learning_rate) == (2e-4, 2e-4)
-    assert (dcgan.batch_size, dcgan.discriminator_steps, dcgan.epochs, dcgan.image_size) == (128, 1, 40, 32)
-    assert PRESETS["dcgan-108"].config.image_size == 108
+        assert preset.paper and preset.about and name in fit.preset_table()
+    assert set(SECONDS_PER_STEP) == set(PRESETS)
+    assert {preset.config.variant for preset in PRESETS.values()} == set(VARIANTS)
+    small = {name for name in PRESETS if name.endswith("-shapes")}
+    assert {PRESETS[name].config.variant for name in small} == set(VARIANTS)
+    for name in small:
+        config_ = PRESETS[name].config
+        assert (config_.dataset, config_.steps, config_.width < 1) == ("shapes", 2000, True)
+
+
+PAPERS = {
+    # Frank and Juracek, table of section 4.2: epochs, batch size, rate, optimizer, discriminator updates
+    "dcgan": {"epochs": 40, "batch_size": 128, "rates": (2e-4, 2e-4), "optimizer": "adam", "discriminator_steps": 1},
+    "wgan": {"epochs": 100, "batch_size": 64, "rates": (5e-5, 5e-5), "optimizer": "rmsprop", "discriminator_steps": 5},
+    "wgan-gp": {"epochs": 100, "batch_size": 64, "rates": (1e-4, 1e-4), "optimizer": "adam", "discriminator_steps": 5},
+    # Feng et al., section 4 and the end of section 3
+    "sngan-a": {"rates": (1e-3, 1e-3), "betas": (0.5, 0.9), "epochs": 300, "image_size": 28},
+    "sngan-b": {"rates": (1e-3, 1e-3), "betas": (0.5, 0.999), "epochs": 300, "image_size": 28},
+    "sngan-c": {"rates": (2e-3, 2e-3), "betas": (0.5, 0.999), "epochs": 300, "image_size": 28},
+    "sngan-ttur": {"rates": (1e-3, 4e-3), "epochs": 300, "image_size": 28, "options": {"spectral_generator": True}},
+    "baseline-bn": {"options": {"normalization": "batch"}},
+    "baseline-ln": {"options": {"normalization": "layer"}},
+    # Gunnlaugsson et al.: 190 epochs, 108x108
+    "dcgan-108": {"image_size": 108, "epochs": 190},
+    "sngan-reptiles": {"image_size": 108, "loss": "non_saturating", "epochs": 190},
+    "lsgan": {"epochs": 190},
+    # Sridhar: 500 epochs
+    "vtgan": {"epochs": 500},
+    # the originals
+    "sngan-resnet": {"rates": (2e-4, 2e-4), "betas": (0.0, 0.9), "discriminator_steps": 5},
+    "sagan": {"rates": (1e-4, 4e-4), "betas": (0.0, 0.9)},
+    "acgan": {"rates": (2e-4, 2e-4), "betas": (0.5, 0.999), "batch_size": 100, "steps": 50_000},
+    "began": {"rates": (1e-4, 1e-4), "batch_size": 16, "latent_dim": 64},
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_presets_are_what_their_papers_say(name):
+    settings = PRESETS[name].config
+    found = {
+        **settings.as_dict(),
+        "rates": (settings.generator_learning_rate, settings.discriminator_learning_rate),
+        "betas": (settings.beta_1, settings.beta_2),
+    }
+    assert {field: found[field] for field in PAPERS[name]} == PAPERS[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_options_of_a_preset_exist(name):
+    settings = PRESETS[name].config
+    network, training = building.options_of(settings)
+    assert settings.options.items() <= (network | training).items()
+
+
+def test_the_expected_minutes_are_steps_times_seconds():
+    wgan = PRESETS["wgan"]  # 100 epochs of 50,000 images, 5 updates of 64
+    assert wgan.steps() == 15_625
+    assert wgan.minutes(0.06) == "16 on two CPU cores; GPU not measured"
+    assert wgan.minutes(1.2) == "312 (5 hours) on two CPU cores; GPU not measured"
+    assert PRESETS["dcgan-108"].minutes(2.5) == "2.5 s a step on two CPU cores; GPU not measured"
 
 
 def test_steps_replace_epochs_and_the_other_way_round():
