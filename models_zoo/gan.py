@@ -221,6 +221,7 @@ class GAN(keras.Model):
     def unpacked(self, batch):
         """Images and labels int32 of a batch; zeros where a variant that needs none was given none."""
         images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        images = tf.convert_to_tensor(images)
         if not images.dtype.is_floating:
             raise ValueError(f"images must be floats in [-1, 1], x / 127.5 - 1. Received: dtype={images.dtype.name}")
         if labels is None:
@@ -229,6 +230,7 @@ class GAN(keras.Model):
                     f"{type(self).__name__} is conditional: batches must be (images, labels). Received: images only"
                 )
             return images, tf.zeros(tf.shape(images)[:1], tf.int32)
+        labels = tf.convert_to_tensor(labels)
         if labels.shape.rank == 2 and labels.shape[1] == 1:  # as `keras.datasets` gives them
             labels = labels[:, 0]
         if labels.shape.rank != 1 or labels.dtype.is_floating:

@@ -9,7 +9,8 @@ from tfgan_suite.config import Config
 
 
 def small_gradients():
-    return np.random.default_rng(0).normal(size=(4, 6)) * np.array([[1e-7], [1e-5], [1e-3], [1.0]])
+    rng = np.random.default_rng(0)
+    return rng.uniform(0.5, 1.5, (3, 6)) * rng.choice([-1, 1], (3, 6)) * np.array([[1e-5], [1e-3], [1.0]])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
@@ -18,9 +19,9 @@ def test_an_update_is_that_of_the_papers(optimizer):
     settings = Config(optimizer=optimizer, beta_1=0.5, beta_2=0.99, width=0.05, latent_dim=4)
     gan = building.build(settings)
     ours = building._optimizer(settings, 0.1, "test")
-    variable = tf.Variable(np.zeros((4, 6)), dtype=tf.float32)
+    variable = tf.Variable(np.zeros((3, 6)), dtype=tf.float32)
     ours.build([variable])
-    m = v = x = np.zeros((4, 6))
+    m = v = x = np.zeros((3, 6))
     for t in range(1, 4):
         g = small_gradients() * t
         ours.apply([tf.constant(g, tf.float32)], [variable])
@@ -30,7 +31,6 @@ def test_an_update_is_that_of_the_papers(optimizer):
             x = x - 0.1 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-8)
         else:
             x = x - 0.1 * g / (np.sqrt(v) + 1e-8)
-    # the epsilons are in other places: below 1e-6 they are seen, and no gradient of ours is that small
-    np.testing.assert_allclose(variable.numpy()[1:], x[1:], rtol=2e-2)
-    assert np.abs(x[1]).min() > 0.1
+    # the epsilons stand in other places, which shows in per cents at gradients of 1e-5
+    np.testing.assert_allclose(variable.numpy(), x, rtol=3e-2)
     assert gan.generator_optimizer.name == f"generator_{optimizer}"

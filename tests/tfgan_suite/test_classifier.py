@@ -117,7 +117,8 @@ def test_scores_of_real_images_are_near_perfect_and_carry_their_protocol(shipped
     assert worse[0]["value"] == pytest.approx(1, abs=0.01) and worse[2]["value"] == 0
     protocol = {
         "metric", "value", "spread", "spread_is", "num_generated", "num_real", "splits", "order", "classifier",
-        "classifier_fingerprint", "resize", "values", "quantisation", "weights", "latent_seed", "shuffle_seed",
+        "classifier_fingerprint", "resize", "values", "quantisation", "weights", "latent_seed", "labels",
+            "shuffle_seed",
         "reference", "dtype", "step", "images_seen", "seconds", "versions", "class_fractions",
     }  # fmt: skip
     for line in lines:

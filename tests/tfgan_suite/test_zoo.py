@@ -45,7 +45,7 @@ def open_attention(gan):
                 variable.assign(0.5)
 
 
-@pytest.mark.parametrize("size", [32, 108])
+@pytest.mark.parametrize("size", [32, pytest.param(108, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_from_step_to_export(variant, size, tmp_path, capsys):
     settings = settings_for(variant, size)
