@@ -43,8 +43,9 @@ EXCEPTIONS = {
 INTRODUCTION = """# Does every variant learn?
 
 Written by `python results/zoo.py`. 2,000 steps of each `*-shapes` preset on the drawn `shapes`, each process on one
-thread of a {machine} CPU, two at a time; {versions}. 5,000 samples of the averaged generator against the 10,000 test
-images, by the classifier of `shapes` that ships with the package. Asked of each: Frechet distance below a twentieth of
+thread of an {machine} CPU, two at a time; {versions}.
+5,000 samples of the averaged generator against the 10,000 test images, by the classifier of `shapes` that ships with
+the package. Asked of each: Frechet distance below a twentieth of
 that at step 0, score above 5 (of 10), at least 9 of 10 classes above 2 %, and of conditional variants the asked class
 seen in at least 85 %. `python -m tfgan_suite.fit --list-presets` says how long each takes.
 
@@ -143,7 +144,7 @@ def main() -> None:
     for name in dict(finished):
         picture(name, [seed for other, seed in finished if other == name])
     config = json.loads((run_of(*finished[0]) / "config.json").read_text())
-    versions = ", ".join(f"{package} {version}" for package, version in config["versions"].items())
+    versions = ", ".join(f"{package} {config['versions'][package]}" for package in ("tensorflow", "keras"))
     text = INTRODUCTION.format(machine=platform.machine(), versions=versions) + table(finished)
     for name, (ratio, why) in EXCEPTIONS.items():
         text += f"\n`{name}` is held to a ratio of {ratio} instead: {why}\n"
