@@ -16,6 +16,8 @@ is mid-grey. `color` can leave [-1, 1]; like the authors', it does not clip.
 
 import tensorflow as tf
 
+from models_zoo.randomness import fold
+
 # One literal per draw, so that the augmentations can share a key.
 _BRIGHTNESS = 1
 _SATURATION = 2
@@ -35,7 +37,7 @@ def color(images, key):
 
     def draw(use, low, high):
         shape = [tf.shape(images)[0], 1, 1, 1]
-        return tf.random.stateless_uniform(shape, _fold(key, use), low, high, alg="philox")
+        return tf.random.stateless_uniform(shape, fold(key, use), low, high, alg="philox")
 
     x = tf.cast(images, tf.float32) + draw(_BRIGHTNESS, -0.5, 0.5)
     gray = tf.reduce_mean(x, axis=3, keepdims=True)
@@ -122,11 +124,7 @@ def _rounded(side, divisor):
 
 def _integers(images, key, use, low, high):
     """Uniform integers in [low, high), int32 [B, 1]."""
-    return tf.random.stateless_uniform([tf.shape(images)[0], 1], _fold(key, use), low, high, tf.int32, alg="philox")
-
-
-def _fold(key, use):
-    return tf.random.experimental.stateless_fold_in(key, use, alg="philox")
+    return tf.random.stateless_uniform([tf.shape(images)[0], 1], fold(key, use), low, high, tf.int32, alg="philox")
 
 
 AUGMENTATIONS = {

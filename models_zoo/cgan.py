@@ -44,6 +44,7 @@ from models_zoo.conditional_batch_normalization import ConditionalBatchNormaliza
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES, class_cross_entropy
 from models_zoo.resnet import SumOverMap
+from models_zoo.spectral_normalization import wrapper
 
 GENERATOR_CONDITIONINGS = ("cbn_embedding", "cbn_linear", "concat", "hidden_concat")
 DISCRIMINATOR_CONDITIONINGS = ("projection", "auxiliary", "concat", "hidden_concat")
@@ -192,7 +193,7 @@ def discriminator(
 ):
     """Table II; gives `logits` [B, 1] and, with an auxiliary classifier, `class_logits` [B, num_classes]."""
     networks.require("discriminator_conditioning", conditioning, DISCRIMINATOR_CONDITIONINGS)
-    wrap = networks.wrapper(spectral)
+    wrap = wrapper(spectral)
     filters = _filters(len(networks.sizes(image_size)) - 1, width)
     concat = conditioning in ("concat", "hidden_concat")
     joined_at = 0 if conditioning == "concat" else concat_layer

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from models_zoo.spectral_normalization import SpectralNormalization
+from models_zoo.spectral_normalization import wrapper
 
 
 @keras.saving.register_keras_serializable("models_zoo")
@@ -101,9 +101,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         if self.num_classes is not None:
             return layers.Embedding(self.num_classes, channels, embeddings_initializer=initializer, name=name, **policy)
         dense = layers.Dense(channels, use_bias=False, kernel_initializer="orthogonal", name=name, **policy)
-        if not self.spectral:
-            return dense
-        return SpectralNormalization(dense, update_in_call=False, name=f"sn_{name}", **policy)
+        return wrapper(self.spectral, **policy)(dense)
 
 
 def _checked(input_shape, num_classes):

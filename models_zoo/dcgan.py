@@ -15,7 +15,7 @@ batch normalization has momentum 0.9. The layer tables stand beside the networks
 """
 
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan_discriminator, dcgan_generator
+from models_zoo.networks import dcgan
 
 
 class DCGAN(GAN):
@@ -25,7 +25,4 @@ class DCGAN(GAN):
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization="batch"),
-        )
+        return dcgan(image_size, channels, latent_dim, width)

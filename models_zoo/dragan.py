@@ -11,9 +11,8 @@ from the paper's text stands in `models_zoo.penalties.dragan`. The penalty looks
 discriminator has no batch normalization.
 """
 
-from models_zoo import penalties, randomness
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan_discriminator, dcgan_generator, require
+from models_zoo.networks import dcgan, require
 
 
 class DRAGAN(GAN):
@@ -37,13 +36,9 @@ class DRAGAN(GAN):
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
         """`normalization` of the discriminator: none or layer."""
         require("normalization", normalization, ["none", "layer"])
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization),
-        )
+        return dcgan(image_size, channels, latent_dim, width, normalization)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
-        logits_of = lambda images: self.discriminate(images, labels)  # noqa: E731
-        penalty = penalties.dragan(logits_of, real, fake, self.key(randomness.PENALTY, index))
+        penalty = self.gradient_penalty("dragan", real, labels, fake, index)
         return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}

@@ -8,6 +8,7 @@ import tensorflow as tf
 from models_zoo import augmentation, randomness, spectral_normalization
 from models_zoo.augmentation import augment
 from models_zoo.losses import LOSSES
+from models_zoo.penalties import PENALTIES
 
 
 class GAN(keras.Model):
@@ -77,8 +78,7 @@ class GAN(keras.Model):
             )
         if discriminator_clip_norm < 0:
             raise ValueError(
-                f"discriminator_clip_norm must be positive, or 0 for none. "
-                f"Received: discriminator_clip_norm={discriminator_clip_norm}"
+                f"discriminator_clip_norm must be positive, or 0 for none. Received: {discriminator_clip_norm=}"
             )
         augmentation.parse(augment)  # refuses unknown names
         self.generator = generator
@@ -218,6 +218,11 @@ class GAN(keras.Model):
         squash = tf.identity if self.raw_scores else tf.sigmoid
         return {"d_real": tf.reduce_mean(squash(real_logits)), "d_fake": tf.reduce_mean(squash(fake_logits))}
 
+    def gradient_penalty(self, name, real, labels, fake, index):
+        """A penalty of `models_zoo.penalties`, unweighted, on the discriminator in its own update."""
+        key = self.key(randomness.PENALTY, index)
+        return PENALTIES[name](lambda images: self.discriminate(images, labels), real, fake, key)
+
     def unpacked(self, batch):
         """Images and labels int32 of a batch; zeros where a variant that needs none was given none."""
         images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
@@ -240,11 +245,7 @@ class GAN(keras.Model):
             )
         labels = tf.cast(labels, tf.int32)
         if self.conditional:
-            message = f"labels must be from 0 to {self.num_classes - 1}, as num_classes is {self.num_classes}"
-            checks = [tf.debugging.assert_non_negative(labels, message)]
-            checks += [tf.debugging.assert_less(labels, self.num_classes, message)]
-            with tf.control_dependencies([check for check in checks if check is not None]):
-                labels = tf.identity(labels)
+            labels = check_labels(labels, self.num_classes)
         return images, labels
 
     def generator_inputs(self, latents, labels):
@@ -357,6 +358,15 @@ def unchanged(network, inputs):
         network.trainable_variables, network.non_trainable_variables, inputs, training=True
     )
     return outputs
+
+
+def check_labels(labels, num_classes):
+    """`labels`; raises InvalidArgumentError, in a graph when it runs, unless all of them are classes."""
+    message = f"labels must be from 0 to {num_classes - 1}, as num_classes is {num_classes}"
+    checks = [tf.debugging.assert_non_negative(labels, message), tf.debugging.assert_less(labels, num_classes, message)]
+    # Whatever uses the labels comes after the checks: an embedding would fail in its own words first.
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return tf.identity(labels)
 
 
 def _keyword_only(function):

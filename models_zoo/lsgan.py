@@ -18,7 +18,7 @@ Spectral Normalization for GANs Using Inception Score. That report prints eq. 2 
 """
 
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan_discriminator, dcgan_generator
+from models_zoo.networks import dcgan
 
 
 class LSGAN(GAN):
@@ -29,7 +29,4 @@ class LSGAN(GAN):
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization="batch"),
-        )
+        return dcgan(image_size, channels, latent_dim, width)

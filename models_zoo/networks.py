@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from models_zoo.spectral_normalization import SpectralNormalization
+from models_zoo.spectral_normalization import wrapper
 
 NORMALIZATIONS = ("batch", "layer", "spectral", "none")
 _LARGEST_BASE = 7
@@ -83,17 +83,6 @@ def batch_normalization(name):
 def distributed():
     """Whether the network is being built for several replicas."""
     return tf.distribute.has_strategy()
-
-
-def wrapper(spectral, stable_rank=0.0):
-    """A function from a layer to the layer, spectrally normalized if so asked; its name gets the prefix `sn_`."""
-    if not spectral:
-        if stable_rank:
-            raise ValueError(f"stable_rank needs spectral normalization. Received: stable_rank={stable_rank}")
-        return lambda layer: layer
-    return lambda layer: SpectralNormalization(
-        layer, stable_rank=stable_rank, update_in_call=False, name=f"sn_{layer.name}"
-    )
 
 
 def normalize(x, normalization, name):
@@ -271,3 +260,11 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
     initializer = "glorot_uniform" if normalization == "spectral" else normal()
     x = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(x)
     return keras.Model(images, float32(x), name="discriminator")
+
+
+def dcgan(image_size, channels, latent_dim, width, normalization="batch"):
+    """Both networks of DCGAN, the discriminator with the given normalization."""
+    return (
+        dcgan_generator(image_size, channels, latent_dim, width),
+        dcgan_discriminator(image_size, channels, width, normalization),
+    )

@@ -14,6 +14,8 @@ A penalty can be differentiated with respect to the weights that `discriminate` 
 
 import tensorflow as tf
 
+from models_zoo.randomness import fold
+
 _SMALLEST = 1e-12  # norms below it count as zero
 _NOISE = 1
 _POSITION = 2
@@ -36,9 +38,9 @@ def dragan(discriminate, real, fake, key):
     (2017), eq. 1, has x_hat = x + delta with delta ~ N(0, c I), c set by hand, no alpha, and noise of mean 0.
     """
     real = tf.cast(real, tf.float32)
-    noise = tf.random.stateless_uniform(tf.shape(real), _fold(key, _NOISE), alg="philox")
+    noise = tf.random.stateless_uniform(tf.shape(real), fold(key, _NOISE), alg="philox")
     perturbed = real + 0.5 * tf.math.reduce_std(real) * noise
-    return _two_sided(discriminate, interpolate(perturbed, real, _fold(key, _POSITION)))
+    return _two_sided(discriminate, interpolate(perturbed, real, fold(key, _POSITION)))
 
 
 def r1(discriminate, real, fake, key):
@@ -78,10 +80,6 @@ def _squared_norms(discriminate, images):
         total = tf.reduce_sum(tf.cast(discriminate(images), tf.float32))
     gradients = tape.gradient(total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
-
-
-def _fold(key, use):
-    return tf.random.experimental.stateless_fold_in(key, use, alg="philox")
 
 
 PENALTIES = {

@@ -10,9 +10,8 @@ The gradient is that of the logits at the real images; gamma = 10 (section 4.1).
 ones without any normalization; here they are DCGAN's, the discriminator without normalization.
 """
 
-from models_zoo import penalties, randomness
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan_discriminator, dcgan_generator, require
+from models_zoo.networks import dcgan, require
 
 
 class R1GAN(GAN):
@@ -36,13 +35,9 @@ class R1GAN(GAN):
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
         """`normalization` of the discriminator: none or layer."""
         require("normalization", normalization, ["none", "layer"])
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization),
-        )
+        return dcgan(image_size, channels, latent_dim, width, normalization)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
-        logits_of = lambda images: self.discriminate(images, labels)  # noqa: E731
-        penalty = penalties.r1(logits_of, real, fake, self.key(randomness.PENALTY, index))
+        penalty = self.gradient_penalty("r1", real, labels, fake, index)
         return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}

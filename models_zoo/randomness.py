@@ -27,8 +27,13 @@ def key(seed, step, use, index=0):
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     result = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
     for data in (use, index, replica):
-        result = tf.random.experimental.stateless_fold_in(result, tf.cast(data, tf.int32), alg="philox")
+        result = fold(result, tf.cast(data, tf.int32))
     return result
+
+
+def fold(key_, data):
+    """Another key, for the draw that the integer `data` stands for."""
+    return tf.random.experimental.stateless_fold_in(key_, data, alg="philox")
 
 
 def normal(shape, key_):
@@ -65,10 +70,8 @@ def _latents_of(num_images, seed, latent_dim):
 
 @tf.function
 def _labels_of(num_images, seed, num_classes):
-    seed = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), SAMPLE_LABELS, alg="philox")
+    seed = fold(tf.stack([seed, 0]), SAMPLE_LABELS)
     return tf.map_fn(
-        lambda i: tf.random.stateless_uniform(
-            [], tf.random.experimental.stateless_fold_in(seed, i, alg="philox"), 0, num_classes, tf.int32, alg="philox"
-        ),
+        lambda i: tf.random.stateless_uniform([], fold(seed, i), 0, num_classes, tf.int32, alg="philox"),
         tf.range(num_images),
     )

@@ -36,6 +36,7 @@ from keras import layers
 from models_zoo import networks
 from models_zoo.conditional_batch_normalization import ConditionalBatchNormalization
 from models_zoo.self_attention import SelfAttention
+from models_zoo.spectral_normalization import wrapper
 
 _LARGEST_ATTENTION = 32  # pixels a side: the attention map has side^4 entries
 
@@ -70,7 +71,7 @@ def resnet_generator(
     """
     path = networks.sizes(image_size)[::-1]
     filters = networks.scaled(base_channels, width)
-    wrap = networks.wrapper(spectral)
+    wrap = wrapper(spectral)
     latents = networks.latents_input(latent_dim)
     labels = None if condition == "none" else networks.labels_input(num_classes)
     first, conditions = latents, [labels] * (len(path) - 1)
@@ -135,7 +136,7 @@ def resnet_discriminator(
         ValueError: for a size outside the rule, or an unknown normalization.
     """
     networks.require("normalization", normalization, networks.NORMALIZATIONS)
-    wrap = networks.wrapper(normalization == "spectral", stable_rank)
+    wrap = wrapper(normalization == "spectral", stable_rank)
     filters = networks.scaled(base_channels, width)
     pooled = networks.sizes(image_size, largest_base=8)[1:]
     images = x = networks.images_input(image_size, channels)

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from models_zoo.spectral_normalization import SpectralNormalization
+from models_zoo.spectral_normalization import wrapper
 
 
 @keras.saving.register_keras_serializable("models_zoo")
@@ -30,11 +30,10 @@ class SelfAttention(keras.layers.Layer):
 
     def __init__(self, spectral=False, stable_rank=0.0, initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
-        if stable_rank and not spectral:
-            raise ValueError(f"stable_rank needs spectral normalization. Received: stable_rank={stable_rank}")
         self.spectral = spectral
         self.stable_rank = stable_rank
         self.initializer = keras.initializers.get(initializer)
+        self._wrap = wrapper(spectral, stable_rank, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         if len(input_shape) != 4 or input_shape[-1] is None:
@@ -81,15 +80,7 @@ class SelfAttention(keras.layers.Layer):
         convolution = layers.Conv2D(
             channels, 1, use_bias=False, kernel_initializer=self.initializer.clone(), dtype=self.dtype_policy, name=name
         )
-        if not self.spectral:
-            return convolution
-        return SpectralNormalization(
-            convolution,
-            stable_rank=self.stable_rank,
-            update_in_call=False,
-            dtype=self.dtype_policy,
-            name=f"sn_{name}",
-        )
+        return self._wrap(convolution)
 
 
 def _pixels(images):

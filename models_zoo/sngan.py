@@ -40,6 +40,7 @@ from keras import layers
 from models_zoo import networks
 from models_zoo.gan import GAN
 from models_zoo.resnet import resnet_discriminator, resnet_generator
+from models_zoo.spectral_normalization import wrapper
 
 ARCHITECTURES = ("standard", "resnet", "strided")
 _MOST_CHANNELS = 512
@@ -94,7 +95,7 @@ def standard_generator(image_size, channels, latent_dim, width, *, spectral=Fals
     """The generator of the table above."""
     path = networks.sizes(image_size)[::-1]
     filters = [networks.scaled(min(_MOST_CHANNELS, 64 * 2**i), width) for i in reversed(range(len(path)))]
-    wrap = networks.wrapper(spectral)
+    wrap = wrapper(spectral)
     latents = networks.latents_input(latent_dim)
     project = layers.Dense(
         path[0] ** 2 * filters[0], use_bias=False, kernel_initializer=networks.normal(), name="project"
@@ -115,7 +116,7 @@ def standard_discriminator(image_size, channels, width, *, normalization="spectr
     """The discriminator of the table above; `normalization` batch or layer stands after every convolution but the
     first."""
     networks.require("normalization", normalization, networks.NORMALIZATIONS)
-    wrap = networks.wrapper(normalization == "spectral", stable_rank)
+    wrap = wrapper(normalization == "spectral", stable_rank)
     images = x = networks.images_input(image_size, channels)
     halvings = len(networks.sizes(image_size)) - 1
     for i in range(2 * halvings + 1):

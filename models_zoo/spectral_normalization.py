@@ -149,6 +149,21 @@ def _normalize(vector):
     return vector * ops.rsqrt(ops.maximum(ops.sum(ops.square(vector)), _SMALLEST**2))
 
 
+def wrapper(spectral, stable_rank=0.0, **kwargs):
+    """A function from a layer to the layer, if `spectral` wrapped and named `sn_` and its name; only `update` moves u.
+
+    Raises:
+        ValueError: for a stable rank without spectral normalization.
+    """
+    if not spectral:
+        if stable_rank:
+            raise ValueError(f"stable_rank needs spectral normalization. Received: stable_rank={stable_rank}")
+        return lambda layer: layer
+    return lambda layer: SpectralNormalization(
+        layer, stable_rank=stable_rank, update_in_call=False, name=f"sn_{layer.name}", **kwargs
+    )
+
+
 def update_all(network):
     """Run `update` of every layer of `network` that has one: this wrapper, and layers made of it; nested models too."""
     for layer in network.layers:

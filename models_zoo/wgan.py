@@ -17,7 +17,7 @@ Wasserstein distance up to the unknown constant that c stands for.
 import tensorflow as tf
 
 from models_zoo.gan import GAN
-from models_zoo.networks import NORMALIZATIONS, dcgan_discriminator, dcgan_generator, require
+from models_zoo.networks import NORMALIZATIONS, dcgan, require
 
 
 class WGAN(GAN):
@@ -41,10 +41,7 @@ class WGAN(GAN):
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="batch"):
         """`normalization` of the critic: batch, layer or none."""
         require("normalization", normalization, [name for name in NORMALIZATIONS if name != "spectral"])
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization),
-        )
+        return dcgan(image_size, channels, latent_dim, width, normalization)
 
     def discriminator_step(self, images, labels=None, index=0):
         logs = super().discriminator_step(images, labels, index)

@@ -15,9 +15,8 @@ for every channel. Frank and Juracek, Recent Advances in GANs, keep the batch no
 follows the original. Their second formula lets x_hat and the generated images share a symbol.
 """
 
-from models_zoo import penalties, randomness
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan_discriminator, dcgan_generator, require
+from models_zoo.networks import dcgan, require
 
 
 class WGANGP(GAN):
@@ -42,13 +41,9 @@ class WGANGP(GAN):
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
         """`normalization` of the critic: none or layer."""
         require("normalization", normalization, ["none", "layer"])
-        return (
-            dcgan_generator(image_size, channels, latent_dim, width),
-            dcgan_discriminator(image_size, channels, width, normalization),
-        )
+        return dcgan(image_size, channels, latent_dim, width, normalization)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
-        critic = lambda images: self.discriminate(images, labels)  # noqa: E731
-        penalty = penalties.wgan_gp(critic, real, fake, self.key(randomness.PENALTY, index))
+        penalty = self.gradient_penalty("wgan_gp", real, labels, fake, index)
         return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}

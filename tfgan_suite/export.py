@@ -115,6 +115,7 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, 
     """A `tf.Module` that holds weights and assets, and the signatures of `export`."""
     import tensorflow as tf
 
+    from models_zoo.gan import check_labels
     from models_zoo.randomness import labels_of, latents_of
 
     latent_dim = generator.inputs[0].shape[-1]
@@ -133,15 +134,9 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, 
     module.assets = [tf.saved_model.Asset(str(path)) for path in assets]
     if conditional:
 
-        def checked(labels: Any) -> Any:
-            message = f"labels must be from 0 to {num_classes - 1}"
-            tf.debugging.assert_non_negative(labels, message)
-            tf.debugging.assert_less(labels, num_classes, message)
-            return labels
-
         @tf.function(input_signature=[latents_spec, labels_spec])
         def serve_labels(latents, labels):
-            return images_of([latents, checked(labels)])
+            return images_of([latents, check_labels(labels, num_classes)])
 
         @tf.function(input_signature=[num_images_spec, seed_spec])
         def sample_labels(num_images, seed):
@@ -149,7 +144,7 @@ def _module(generator: Any, assets: list[Path], num_classes: int) -> tuple[Any, 
 
         @tf.function(input_signature=[labels_spec, seed_spec])
         def sample_class(labels, seed):
-            return images_of([latents_of(tf.shape(labels)[0], seed, latent_dim), checked(labels)])
+            return images_of([latents_of(tf.shape(labels)[0], seed, latent_dim), check_labels(labels, num_classes)])
 
         return module, {"serving_default": serve_labels, "sample": sample_labels, "sample_class": sample_class}
 
