@@ -46,7 +46,8 @@ Written by `python results/zoo.py`. 2,000 steps of each `*-shapes` preset on the
 thread of an {machine} CPU, two at a time; {versions}.
 5,000 samples of the averaged generator against the 10,000 test images, by the classifier of `shapes` that ships with
 the package. Asked of each: Frechet distance below a twentieth of that at step 0, score above 5 (of 10), at least 9 of
-10 classes above 2 %, and of conditional variants the asked class seen in at least 85 %. `python -m tfgan_suite.fit --list-presets` says how long each takes.
+10 classes above 2 %, and of conditional variants the asked class seen in at least 85 %.
+`python -m tfgan_suite.fit --list-presets` says how long each takes.
 
 """
 
