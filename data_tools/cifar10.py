@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data_tools.download import download
-from data_tools.images import DataError, LabelledImages, resize
+from data_tools.errors import DataError
+from data_tools.images import LabelledImages, resize
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"

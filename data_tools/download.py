@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 from urllib3.util import Retry
 
-from data_tools.images import DataError
+from data_tools.errors import DataError
 from data_tools.progress import counting
 
 CACHE_VARIABLE = "TFGAN_SUITE_CACHE"

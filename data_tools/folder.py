@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.images import DataError, LabelledImages, NoSplitError, read_image
+from data_tools.errors import DataError, NoSplitError
+from data_tools.images import LabelledImages, read_image
 from data_tools.progress import counting
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")

@@ -10,15 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from data_tools.errors import DataError as DataError
+from data_tools.errors import NoSplitError as NoSplitError
+
 MAX_PIXELS = 64_000_000  # larger files are refused before they are decoded
-
-
-class DataError(Exception):
-    """Data that cannot be used; the message says what came, what was expected and how to mend it."""
-
-
-class NoSplitError(DataError):
-    """The data has no such split."""
 
 
 @dataclasses.dataclass(frozen=True)

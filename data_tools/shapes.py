@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.images import DataError, LabelledImages
+from data_tools.errors import DataError
+from data_tools.images import LabelledImages
 
 CLASS_NAMES = ("circle", "square", "triangle", "star", "plus", "ring", "heart", "crescent", "arrow", "hourglass")
 NUM_IMAGES = {"train": 50_000, "test": 10_000}

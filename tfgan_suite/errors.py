@@ -1,21 +1,5 @@
-"""Errors that a command prints as one or two lines, without a traceback."""
+"""Errors that a command prints as one or two lines, without a traceback; those of the data are among them."""
 
+from data_tools.errors import Interrupted, SuiteError, UsageError
 
-class SuiteError(Exception):
-    """Something failed that the user can mend; exit status 1."""
-
-    status = 1
-
-
-class UsageError(SuiteError):
-    """The command was called wrongly; exit status 2."""
-
-    status = 2
-
-
-class Interrupted(SuiteError):
-    """Ctrl-C or SIGTERM ended a run after it was saved; exit status 128 + signal, as shells expect."""
-
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
-        self.status = 128 + signal_number
+__all__ = ["Interrupted", "SuiteError", "UsageError"]

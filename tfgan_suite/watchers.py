@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import data_tools
-from data_tools.images import NoSplitError
+from data_tools.errors import NoSplitError
 from tfgan_suite import classifier, evaluation, files, pictures
 from tfgan_suite.config import Config
 from tfgan_suite.run_folder import RunFolder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_tools import cifar10
-from data_tools.images import DataError
+from data_tools.errors import DataError
 
 PER_BATCH = 4
 NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]

@@ -8,7 +8,7 @@ import pytest
 
 from data_tools import cifar10
 from data_tools.download import CACHE_VARIABLE, download
-from data_tools.images import DataError
+from data_tools.errors import DataError
 
 CONTENT = bytes(range(256)) * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data_tools import folder, images
-from data_tools.images import DataError
+from data_tools.errors import DataError
 
 
 def write(path, size=(40, 30), colour=(200, 30, 90), mode="RGB", **options):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data_tools import shapes
-from data_tools.images import DataError
+from data_tools.errors import DataError
 
 # SHA-256 of draw(100, seed=7).images: the same on every processor, Python and NumPy
 KNOWN = "e9896ff5f0af406cce2fec8b9139b1de2ab53fdeaba9f0b701304209fb03d03d"

@@ -1,0 +1,103 @@
+"""What all commands share, those of `data_tools` and of `tfgan_suite`: parsing, one-line errors, exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tyro
+
+from data_tools.errors import Interrupted, SuiteError, UsageError
+
+Arguments = TypeVar("Arguments")
+
+
+def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
+    """Call `main` and turn what it raises into one or two lines on stderr and an exit status.
+
+    0 for success, 2 for wrong usage, 1 for a failure, 128 + signal for an interruption; `--debug` shows tracebacks.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter is not for users
+    try:
+        main(argv)
+    except SuiteError as error:
+        if "--debug" in argv:
+            raise
+        prefix = "" if isinstance(error, Interrupted) else "error: "
+        sys.stderr.write(f"{prefix}{error}\n")
+        return error.status
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `... --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if "--debug" in argv:
+            raise
+        sys.stderr.write(f"error: {error.strerror or error}: {str(error.filename)[:200]}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except Exception as error:
+        if "--debug" in argv:
+            raise
+        first_line = str(error).strip().partition("\n")[0]
+        sys.stderr.write(f"error: {type(error).__name__}: {first_line}\nThis is a bug: --debug shows where it is\n")
+        return 1
+    return 0
+
+
+def parse(kind: type[Arguments], argv: list[str], *, prog: str, default: Any = None) -> Arguments:
+    """Command-line arguments as an instance of the dataclass `kind`, by tyro.
+
+    Raises:
+        UsageError: for unknown flags and wrong values, in one or two lines instead of tyro's box.
+    """
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured), _wide_terminal("-h" not in argv and "--help" not in argv):
+            return tyro.cli(
+                kind,
+                args=argv,
+                prog=prog,
+                description=inspect.cleandoc(kind.__doc__ or ""),  # whole: tyro by itself drops the examples
+                default=default,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UsageError(f"{_first_sentence(captured.getvalue())}\n{prog} --help lists what it takes") from None
+
+
+def report(message: str) -> None:
+    """A line for the person at the terminal; results go to stdout, this goes to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _wide_terminal(wide: bool):
+    """No line breaks inside tyro's messages, so that the first line is the whole sentence."""
+    before = os.environ.get("COLUMNS")
+    if wide:
+        os.environ["COLUMNS"] = "1000"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def _first_sentence(box: str) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    return lines[1] if len(lines) > 1 else " ".join(lines)
