@@ -21,23 +21,27 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfgan_suite").expanduser()
 
 
-def download(url: str, sha256: str, *, folder: Path | None = None) -> Path:
+def download(
+    url: str, sha256: str | None, *, folder: Path | None = None, name: str | None = None, flag: str = "--data-dir"
+) -> Path:
     """The local copy of `url`, downloaded if it is not there yet.
 
     Args:
-        url: where it is; its last part names the file.
-        sha256: expected digest, hexadecimal.
+        url: where it is.
+        sha256: expected digest, hexadecimal; None if none is known, so that whoever reads the file must check it.
         folder: where to keep it; the cache folder if None.
+        name: of the file; the last part of `url` if None.
+        flag: by which the command takes a file that was downloaded by hand, for the error message.
 
     Raises:
         DataError: without a network, for a server's refusal, a full disk, or another digest than expected.
     """
     folder = folder or cache_folder()
-    target = folder / url.rsplit("/", 1)[1]
+    target = folder / (name or url.rsplit("/", 1)[1])
     if target.exists():
         return target
     part = target.with_name(target.name + ".part")
-    by_hand = f"Download it by hand and pass its place as --data-dir, or put it at {target}"
+    by_hand = f"Download it by hand and pass its place as {flag}, or put it at {target}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _fetch(url, part)
@@ -46,7 +50,7 @@ def download(url: str, sha256: str, *, folder: Path | None = None) -> Path:
         raise DataError(f"{url} cannot be downloaded ({reason}).\n{by_hand}") from None
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error.strerror}): set {CACHE_VARIABLE}") from None
-    digest = file_sha256(part)
+    digest = sha256 and file_sha256(part)
     if digest != sha256:
         part.unlink()
         raise DataError(
