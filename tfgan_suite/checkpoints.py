@@ -37,10 +37,15 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], keep: int) -
         SuiteError: if it cannot be written; earlier checkpoints stay as they are.
     """
     path = path_of(folder, step)
-    files.replace(path, lambda file: _write(file, arrays))
+    write(path, arrays)
     for old in newest_first(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write one file of named arrays, by rename."""
+    files.replace(path, lambda file: _write(file, arrays))
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:

@@ -126,9 +126,10 @@ class Config:
     keep_checkpoints: int = 3
     """Newest checkpoints kept."""
     evaluate_every: int = 0
-    """Steps between scores with the classifier; 0: at the end only."""
+    """Steps between scores, by which the best checkpoint is kept too; 0: a score at the end only."""
     classifier: str = "auto"
-    """Network that scores: 'shapes', a file made by tfgan_suite.classifier, or 'none'; 'auto' scores shapes only."""
+    """Network that scores: 'inception', 'shapes', a file made by tfgan_suite.classifier, a SavedModel or .keras file
+    with logits and pool_3, or 'none'; 'auto' scores shapes only."""
     num_images: int = 5000
     """Generated images per score."""
 

@@ -1,88 +1,401 @@
-"""Score a generator with a classifier, every number with its whole protocol."""
+"""Score images with a network: one pass, then any of `METRICS`, every number with its whole protocol."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from data_tools.images import LabelledImages
-from tfgan_suite import metrics, run_folder
-from tfgan_suite.classifier import Classifier
-from tfgan_suite.errors import UsageError
-from tfgan_suite.sampling import Sampler
+from tfgan_suite import image_metrics, metrics, protocol, run_folder
+from tfgan_suite.errors import SuiteError, UsageError
+from tfgan_suite.moments import Moments, squared_frechet_distance
+from tfgan_suite.reference import Reference
+from tfgan_suite.scoring_network import ScoringNetwork
+from tfgan_suite.sources import Source
+from tfgan_suite.statistics import Needs, Statistics, gather
 
-LATENT_SEED = 1_000_003  # of evaluation; the sample grid uses another
+FEWEST_IMAGES = 2048  # below it a Frechet distance is mostly bias
+_MOST_NAMED_CLASSES = 100
+_INCEPTION_NAMES = {
+    "classifier_score": "inception_score",
+    "frechet_classifier_distance": "fid",
+    "frechet_classifier_distance_per_class": "fid_per_class",
+    "kernel_classifier_distance": "kid",
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Reference:
-    """Features of the real images that a run is compared with."""
+class Protocol:
+    """What is measured, and how.
 
-    features: np.ndarray
-    name: str
-    class_names: tuple[str, ...]
-
-
-def reference(classifier: Classifier, data: LabelledImages, name: str) -> Reference:
-    """Features of all of `data`; `name` is its `dataset:split`."""
-    return Reference(classifier(data.images)[1], name, tuple(data.class_names))
-
-
-def score(
-    sampler: Sampler, classifier: Classifier, real: Reference, *, num_images: int, step: int, images_seen: int
-) -> list[dict[str, Any]]:
-    """Lines for `metrics.jsonl`: classifier score, Frechet distance to `real`, and the fractions of the classes; of a
-    conditional generator also how many images are of the class that was asked for, where the classifier knows the
-    classes of the data.
-
-    Exactly `num_images` images are made from fixed latents with the averaged weights, rounded to uint8 as a saved
-    picture would be, and fed to the classifier.
-
-    Raises:
-        UsageError: for fewer than two images.
+    Attributes:
+        num_images: exactly so many images of the source are scored, 2 or more.
+        metrics: keys of `METRICS`.
+        splits: of the classifier score.
+        kernel_protocol: "subsets" or "blocks", see `metrics.kernel_classifier_distance`.
+        seed: of subsets of images, pairs and projections.
     """
-    if num_images < 2:
-        raise UsageError(f"a score needs 2 images or more. Received: num_images={num_images}")
-    began = time.monotonic()
-    logits, features = classifier(sampler.images(num_images, LATENT_SEED))
-    value, _ = metrics.classifier_score(logits)
-    fractions = metrics.class_fractions(logits)
-    results = [
-        {"metric": "classifier_score", "value": value},
+
+    num_images: int
+    metrics: tuple[str, ...] = ("score", "frechet", "classes")
+    splits: int = 10
+    kernel_protocol: str = "subsets"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_images < 2:
+            raise UsageError(f"a score needs 2 images or more. Received: --num-images {self.num_images}")
+        if not 1 <= self.splits <= self.num_images:
+            raise UsageError(
+                f"--splits must be from 1 to the number of images, {self.num_images}. Received: {self.splits}"
+            )
+        if "score" in self.metrics and self.num_images // self.splits < 2:
+            raise UsageError(
+                f"{self.num_images} images in {self.splits} splits leave a split with one image, whose score is 1 "
+                f"whatever it shows: more --num-images or fewer --splits"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What a metric works on."""
+
+    generated: Statistics
+    real: Reference | None
+    protocol: Protocol
+    network: ScoringNetwork
+    source: Source
+
+    def reference(self) -> Statistics:
+        """Raises UsageError without a reference."""
+        if self.real is None:
+            raise UsageError("metrics that compare need --reference dataset:split, pictures or stored statistics")
+        return self.real.statistics
+
+    def same_classes(self, names: tuple[str, ...]) -> bool:
+        return bool(names) and names == self.source.class_names
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """An entry of `METRICS`.
+
+    Attributes:
+        lines: from `Scored` to results, dicts with `metric` and `value`, and what differs from `_PLAIN`.
+        about: one line for people.
+        needs: what has to be gathered of the images, and of the reference.
+        compares: whether there must be a reference.
+    """
+
+    lines: Callable[[Scored], list[dict[str, Any]]]
+    about: str
+    needs: Needs = dataclasses.field(default_factory=Needs)
+    compares: bool = True
+
+
+_PLAIN: dict[str, Any] = {"spread": None, "spread_is": None, "at_half": None, "extrapolated": None, "parameters": {}}
+
+
+def _score(scored: Scored) -> list[dict[str, Any]]:
+    if scored.generated.sums is None:
+        raise UsageError(f"{scored.network.name} gives no logits, which a score needs: choose other --metrics")
+    value, spread = scored.generated.sums.value()
+    line = {"metric": "classifier_score", "value": value}
+    if scored.protocol.splits > 1:
+        line |= {"spread": spread, "spread_is": "population standard deviation over the splits"}
+    return [line]
+
+
+def _frechet(scored: Scored) -> list[dict[str, Any]]:
+    real = scored.reference().moments
+    return [{"metric": "frechet_classifier_distance", **_with_half(scored.generated, real)}]
+
+
+def _with_half(generated: Statistics, real: Moments) -> dict[str, Any]:
+    value = squared_frechet_distance(generated.moments, real)
+    halves = generated.halves or []
+    if min(half.count for half in halves) < 2:
+        return {"value": value}
+    at_half = float(np.mean([squared_frechet_distance(half, real) for half in halves]))
+    return {"value": value, "at_half": at_half, "extrapolated": metrics.extrapolated(value, at_half)}
+
+
+def _per_class(scored: Scored) -> list[dict[str, Any]]:
+    names, real = scored.source.class_names, scored.reference()
+    if not names or scored.real is None or scored.real.class_names != names:
+        raise UsageError(
+            f"the distance per class needs images and a reference with the same classes. Received: "
+            f"{_some(names)} and {_some(scored.real.class_names if scored.real else ())}"
+        )
+    few = [
+        f"{name} ({mine.count} and {theirs.count})"
+        for name, mine, theirs in zip(names, scored.generated.by_class, real.by_class, strict=True)
+        if min(mine.count, theirs.count) < 2
+    ]
+    if few:
+        raise UsageError(
+            f"the distance per class needs 2 images or more of each class, generated and real. Received: "
+            f"{', '.join(few[:5])}: more --num-images, or leave it out"
+        )
+    pairs = zip(scored.generated.by_class, real.by_class, strict=True)
+    values = [squared_frechet_distance(mine, theirs) for mine, theirs in pairs]
+    return [
         {
-            "metric": "frechet_classifier_distance",
-            "value": metrics.frechet_classifier_distance(features, real.features),
-        },
+            "metric": "frechet_classifier_distance_per_class",
+            "value": float(np.mean(values)),
+            "spread": float(np.std(values)),
+            "spread_is": "population standard deviation over the classes",
+            "parameters": {"classes": dict(zip(names, values, strict=True))},
+        }
+    ]
+
+
+def _kernel(scored: Scored) -> list[dict[str, Any]]:
+    features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
+    size = 1000 if scored.protocol.kernel_protocol == "subsets" else 1024
+    given = {"protocol": scored.protocol.kernel_protocol, "subset_size": size, "seed": scored.protocol.seed}
+    value, spread = metrics.kernel_classifier_distance(features, real, **given)
+    what = "population standard deviation over 100 subsets" if size == 1000 else "standard error over blocks"
+    spread_is = what if spread is not None else None
+    return [
+        {
+            "metric": "kernel_classifier_distance",
+            "value": value,
+            "spread": spread,
+            "spread_is": spread_is,
+            "parameters": given,
+        }
+    ]
+
+
+def _precision_recall(scored: Scored) -> list[dict[str, Any]]:
+    values = metrics.precision_recall(scored.generated.kept("pool_3"), scored.reference().kept("pool_3"), k=3)
+    names = ("precision", "recall")
+    return [{"metric": name, "value": value, "parameters": {"k": 3}} for name, value in zip(names, values, strict=True)]
+
+
+def _density_coverage(scored: Scored) -> list[dict[str, Any]]:
+    values = metrics.density_coverage(scored.generated.kept("pool_3"), scored.reference().kept("pool_3"), k=5)
+    names = ("density", "coverage")
+    return [{"metric": name, "value": value, "parameters": {"k": 5}} for name, value in zip(names, values, strict=True)]
+
+
+def _classes(scored: Scored) -> list[dict[str, Any]]:
+    if scored.generated.histogram is None:
+        raise UsageError(f"{scored.network.name} gives no logits, which classes need: choose other --metrics")
+    counts = scored.generated.histogram
+    fractions = counts / counts.sum()
+    lines = [
+        {"metric": "class_coverage", "value": metrics.class_coverage(fractions), "parameters": {"threshold": 0.02}},
         {"metric": "smallest_class_fraction", "value": float(fractions.min())},
     ]
-    if sampler.conditional and classifier.class_names == real.class_names:
-        asked = sampler.labels(num_images, LATENT_SEED)
-        results.append({"metric": "asked_class_fraction", "value": metrics.asked_class_fraction(logits, asked)})
-    protocol = {
-        "spread": None,
-        "spread_is": None,
-        "num_generated": num_images,
-        "num_real": len(real.features),
-        "splits": 1,
-        "order": "as generated",
-        "classifier": classifier.name,
-        "classifier_fingerprint": classifier.fingerprint,
-        "resize": "none" if sampler.image_size == classifier.image_size else "bilinear, antialiased",
-        "values": "x / 127.5 - 1",
-        "quantisation": "uint8",
-        "weights": "ema",
-        "latent_seed": LATENT_SEED,
-        "labels": "uniform" if sampler.conditional else None,
-        "shuffle_seed": None,
-        "reference": real.name,
-        "dtype": "float64 from float32 features",
-        "class_fractions": dict(zip(classifier.class_names, fractions.tolist(), strict=True)),
-        "step": step,
-        "images_seen": images_seen,
-        "seconds": time.monotonic() - began,
+    if scored.real is not None and scored.real.statistics.histogram is not None:
+        real = scored.real.statistics.histogram
+        lines.append({"metric": "class_histogram_kl", "value": metrics.class_histogram_divergence(counts, real)})
+    if scored.generated.labelled and scored.same_classes(scored.network.class_names):
+        value = scored.generated.asked / scored.generated.labelled
+        lines.append({"metric": "asked_class_fraction", "value": value})
+    return lines
+
+
+def _ms_ssim(scored: Scored) -> list[dict[str, Any]]:
+    images, pairs = scored.generated.kept("images"), 1000
+    given: dict[str, Any] = {"scales": image_metrics.ms_ssim_scales(images.shape[1]), "window": 11, "seed": 0}
+    given |= {"seed": scored.protocol.seed, "images": len(images)}
+    is_spread = "population standard deviation over the pairs"
+    value, spread = image_metrics.mean_ms_ssim(images, pairs, scored.protocol.seed)
+    lines = [{"metric": "ms_ssim", "value": value, "parameters": {**given, "pairs": pairs}}]
+    lines[0] |= {"spread": spread, "spread_is": is_spread}
+    if scored.source.class_names:
+        labels = scored.generated.kept("labels")
+        counts = np.bincount(labels, minlength=len(scored.source.class_names))
+        usable = np.flatnonzero(counts >= 2)
+        if len(usable):
+            each = [image_metrics.mean_ms_ssim(images[labels == c], 100, scored.protocol.seed)[0] for c in usable]
+            left_out = [name for name, count in zip(scored.source.class_names, counts, strict=True) if count < 2]
+            lines.append(
+                {
+                    "metric": "ms_ssim_within_classes",
+                    "value": float(np.mean(each)),
+                    "spread": float(np.std(each)),
+                    "spread_is": "population standard deviation over the classes",
+                    "parameters": {**given, "pairs": 100, "classes_left_out": left_out},
+                }
+            )
+    return lines
+
+
+def _sliced_wasserstein(scored: Scored) -> list[dict[str, Any]]:
+    images, real = scored.generated.kept("images"), scored.reference().kept("images")
+    count = min(len(images), len(real))
+    found = image_metrics.sliced_wasserstein(images[:count], real[:count], seed=scored.protocol.seed)
+    given = {"images": count, "patches": 64, "directions": 128, "repeats": 4, "seed": scored.protocol.seed}
+    average = found.pop("average")
+    return [{"metric": "sliced_wasserstein", "value": average, "parameters": {**given, "levels": found}}]
+
+
+_OUTPUTS = Needs(outputs=True)
+METRICS = {
+    "score": Metric(_score, "classifier score (Inception score), mean over the splits", compares=False),
+    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too"),
+    "kernel": Metric(_kernel, "kernel distance (KID)", _OUTPUTS),
+    "precision_recall": Metric(_precision_recall, "improved precision and recall, k = 3", _OUTPUTS),
+    "density_coverage": Metric(_density_coverage, "density and coverage, k = 5", _OUTPUTS),
+    "per_class": Metric(_per_class, "Frechet distance of each class and their mean", Needs(per_class=True)),
+    "classes": Metric(_classes, "coverage and histogram of the classes", compares=False),
+    "ms_ssim": Metric(_ms_ssim, "similarity of pairs, over all and within classes", Needs(pictures=True), False),
+    "sliced_wasserstein": Metric(_sliced_wasserstein, "distance between patches", Needs(pictures=True)),
+}
+
+
+def needs_of(names: tuple[str, ...], network: ScoringNetwork, *, pictures: bool = False) -> Needs:
+    """What has to be gathered for these metrics; for TF-GAN's functions beside Inception's also all outputs."""
+    all_needs = [METRICS[name].needs for name in names]
+    tfgan = network.is_inception and bool({"score", "frechet", "kernel"} & set(names))
+    return Needs(
+        outputs=tfgan or any(needs.outputs for needs in all_needs),
+        pictures=pictures or any(needs.pictures for needs in all_needs),
+        per_class=any(needs.per_class for needs in all_needs),
+    )
+
+
+def evaluate(
+    source: Source,
+    network: ScoringNetwork,
+    real: Reference | None,
+    wanted: Protocol,
+    *,
+    needs: Needs | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+    report: Callable[[str], None] = lambda message: None,
+) -> tuple[list[dict[str, Any]], Statistics, dict[str, Any]]:
+    """Lines for `metrics.jsonl`, the statistics of the images, and the protocol that all lines share.
+
+    Args:
+        source: what is scored.
+        network: with which.
+        real: what it is compared with; None leaves metrics that compare impossible.
+        wanted: what is measured.
+        needs: what is gathered, if it is to be more than `needs_of` the metrics.
+        advance: called with the number of images done.
+        report: called with warnings.
+
+    Raises:
+        SuiteError: if a metric cannot be computed of what there is; no number is given for less than was asked.
+    """
+    began = time.monotonic()
+    source.require(wanted.num_images)
+    for name in wanted.metrics:
+        if METRICS[name].compares and real is None:
+            raise UsageError(f"the metric {name} compares: give --reference dataset:split, pictures or statistics")
+    needs = needs or needs_of(wanted.metrics, network)
+    generated = gather(source, network, wanted.num_images, needs, splits=wanted.splits, advance=advance)
+    scored = Scored(generated, real, wanted, network, source)
+    lines = lines_of(scored, began)
+    common = record_of(scored, time.monotonic() - began)
+    lines += [line(result, common) for result in tfgan_results(scored, report)]
+    warn(wanted, real, report)
+    return lines, generated, common
+
+
+def lines_of(scored: Scored, began: float) -> list[dict[str, Any]]:
+    """The lines of all metrics of the protocol, from what was gathered since `began` of the monotonic clock."""
+    results = []
+    for name in scored.protocol.metrics:
+        try:
+            found = METRICS[name].lines(scored)
+        except ValueError as error:
+            raise SuiteError(f"{name} of {scored.source.name}: {error}") from None
+        results += [_named(result, scored.network) for result in found]
+    common = record_of(scored, time.monotonic() - began)
+    return [line(result, common) for result in results]
+
+
+def line(result: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    """A whole line: `result` with the protocol of `common`, checked."""
+    return protocol.check({**common, **_PLAIN, **result})
+
+
+def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What TF-GAN's own functions say, for its Inception: `tfgan_inception_score`, `tfgan_fid`, `tfgan_kid`.
+
+    Its score has no splits. A value of its own that is not finite is left out, with a warning.
+    """
+    if not scored.network.is_inception:
+        return []
+    from tfgan_suite import tfgan
+
+    asked = set(scored.protocol.metrics)
+    results = []
+    if "score" in asked:
+        results.append(("tfgan_inception_score", tfgan.inception_score(scored.generated.kept("logits"))))
+    if "frechet" in asked or "kernel" in asked:
+        features = scored.generated.kept("pool_3")
+        try:
+            real = scored.reference().kept("pool_3")
+        except SuiteError:
+            report("note: stored statistics have no features, so TF-GAN's own distances are left out")
+            real = None
+        if real is not None and "frechet" in asked:
+            results.append(("tfgan_fid", tfgan.frechet_distance(features, real)))
+        if real is not None and "kernel" in asked:
+            results.append(("tfgan_kid", tfgan.kernel_distance(features, real)))
+    for name, value in results:
+        if not np.isfinite(value):
+            report(f"note: TF-GAN's own function gave {value} for {name}, which is left out")
+    return [{"metric": name, "value": float(value), "splits": 1} for name, value in results if np.isfinite(value)]
+
+
+def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
+    """The part of the protocol that all metrics of an evaluation share."""
+    network, names = scored.network, scored.network.class_names
+    fractions = None
+    if names and len(names) <= _MOST_NAMED_CLASSES and scored.generated.histogram is not None:
+        counts = scored.generated.histogram
+        fractions = dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
+    return {
+        "num_generated": scored.generated.count,
+        "num_real": scored.real.num_images if scored.real else None,
+        "splits": scored.protocol.splits,
+        "classifier": network.name,
+        "classifier_fingerprint": network.fingerprint,
+        "resize": network.resize_of(scored.source.image_size, scored.source.image_size),
+        "values": network.values,
+        "source": scored.source.name,
+        "reference": scored.real.name if scored.real else None,
+        "dtype": f"float64 from {network.dtype} features",
+        "class_fractions": fractions,
+        "seconds": seconds,
         "versions": run_folder.versions(),
+        **scored.source.record,
     }
-    return [{**result, **protocol} for result in results]
+
+
+def warn(wanted: Protocol, real: Reference | None, report: Callable[[str], None]) -> None:
+    """Say what makes a distance less comparable than it looks."""
+    if real is None or not {"frechet", "per_class"} & set(wanted.metrics):
+        return
+    if wanted.num_images < FEWEST_IMAGES:
+        report(
+            f"warning: a Frechet distance of {wanted.num_images:,} images is mostly bias; "
+            f"{FEWEST_IMAGES:,} are the fewest to compare with"
+        )
+    if real.num_images is None:
+        report(f"warning: {real.name} does not say of how many images it is")
+    elif real.num_images != wanted.num_images:
+        report(
+            f"warning: {wanted.num_images:,} images against {real.num_images:,} of {real.name}: "
+            f"compare only with distances of the same two numbers"
+        )
+
+
+def _named(line: dict[str, Any], network: ScoringNetwork) -> dict[str, Any]:
+    return {**line, "metric": _INCEPTION_NAMES.get(line["metric"], line["metric"])} if network.is_inception else line
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return "no classes" if not names else ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+

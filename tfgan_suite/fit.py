@@ -297,9 +297,12 @@ def finish(gan: Any, settings: Config, run: RunFolder, class_names: tuple[str, .
     """Draw the curves, export the averaged generator, and print where everything is."""
     from tfgan_suite import files, plots
     from tfgan_suite.export import export
+    from tfgan_suite.watchers import is_selection
 
+    measured = files.read_json_lines(run.metrics)
     plots.draw(files.read_json_lines(run.log), run.plots)
-    scores = [line for line in files.read_json_lines(run.metrics) if line["step"] == settings.steps]
+    plots.draw_metrics(measured, run.plots)
+    scores = [line for line in measured if line["step"] == settings.steps and not is_selection(line)]
     exported = export(gan.ema_generator, run.export, settings=settings, class_names=class_names, scores=scores)
     for line in scores:
         print(f"{line['metric']:28}{line['value']:.3f}")

@@ -22,22 +22,47 @@ def draw(log: list[dict[str, Any]], folder: Path) -> list[Path]:
         log: lines of `log.jsonl`.
         folder: where to write.
     """
+    steps = [line["step"] for line in log]
+    paths = []
+    for name, (label, keys) in _PLOTS.items():
+        curves = {key: (steps, [line[key] for line in log]) for key in keys}
+        paths.append(_curves(folder / name, label, curves))
+    return paths
+
+
+def draw_metrics(lines: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Write one PNG per metric that was measured at two steps or more, a curve per reference; returns their paths.
+
+    Args:
+        lines: of `metrics.jsonl`.
+        folder: where to write.
+    """
+    curves: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
+    for line in lines:
+        of_metric = curves.setdefault(line["metric"], {})
+        steps, values = of_metric.setdefault(line.get("reference") or "no reference", ([], []))
+        steps.append(line["step"])
+        values.append(line["value"])
+    return [
+        _curves(folder / f"metric-{name}.png", name, of_metric)
+        for name, of_metric in curves.items()
+        if max(len(set(steps)) for steps, _ in of_metric.values()) > 1
+    ]
+
+
+def _curves(path: Path, label: str, curves: dict[str, tuple[list[int], list[float]]]) -> Path:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    steps = [line["step"] for line in log]
-    paths = []
-    for name, (label, keys) in _PLOTS.items():
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
-        axes = figure.add_subplot()
-        for key in keys:
-            axes.plot(steps, [line[key] for line in log], label=key)
-        axes.set_xlabel("step")
-        axes.set_ylabel(label)
-        axes.grid(alpha=0.3)
-        axes.legend()
-        files.replace(folder / name, functools.partial(figure.savefig, format="png", dpi=100))
-        paths.append(folder / name)
-    return paths
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name, (steps, values) in curves.items():
+        axes.plot(steps, values, marker="." if len(steps) < 30 else None, label=name)
+    axes.set_xlabel("step")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    files.replace(path, functools.partial(figure.savefig, format="png", dpi=100))
+    return path

@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def best(self) -> Path:
+        """The checkpoint with the smallest distance to the selection split; not one of the newest."""
+        return self.checkpoints / "best.npz"
+
+    @property
     def export(self) -> Path:
         return self.path / "export"
 

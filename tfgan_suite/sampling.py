@@ -25,7 +25,7 @@ class Sampler:
         self.image_size = generator.output_shape[1]
         self.conditional = len(generator.inputs) == 2
         self.num_classes = num_classes
-        self._latent_dim = generator.inputs[0].shape[-1]
+        self.latent_dim = generator.inputs[0].shape[-1]
         self._run = tf.function(
             lambda latents, labels: generator([latents, labels] if self.conditional else latents, training=False),
             reduce_retracing=True,
@@ -35,13 +35,17 @@ class Sampler:
         """Classes int32 [num_images] that `images` asks for by itself; entry i depends on (seed, i) only."""
         return labels_of(num_images, seed, self.num_classes or 1).numpy()
 
+    def generate(self, latents: Any, labels: Any) -> Any:
+        """Images float32 [B, S, S, C] of latents [B, d] and, of a conditional generator, classes int32 [B]."""
+        return self._run(latents, labels)
+
     def images(self, num_images: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
         """uint8 [num_images, S, S, C]; image i depends on (seed, i), its class and the weights only.
 
         Args:
             labels: classes int [num_images] for a conditional generator; those of `labels` if None.
         """
-        latents = latents_of(num_images, seed, self._latent_dim)
+        latents = latents_of(num_images, seed, self.latent_dim)
         classes = tf.constant(self.labels(num_images, seed) if labels is None else labels, tf.int32)
         parts = [
             self._run(latents[i : i + _BATCH], classes[i : i + _BATCH]).numpy() for i in range(0, num_images, _BATCH)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,14 @@ import tensorflow as tf
 
 import data_tools
 from data_tools.errors import NoSplitError
-from tfgan_suite import classifier, evaluation, files, pictures
+from tfgan_suite import checkpoints, evaluation, files, pictures, reference, scoring_network
 from tfgan_suite.config import Config
+from tfgan_suite.errors import UsageError
 from tfgan_suite.run_folder import RunFolder
 from tfgan_suite.sampling import Sampler
+from tfgan_suite.sources import ArraySource, GeneratorSource
+
+_METRICS = ("score", "frechet", "classes")
 
 _GRID_IMAGES = 64
 _GRID_SEED = 1
@@ -44,32 +50,67 @@ def grid_drawer(gan: Any, run: RunFolder) -> Callable[[int], None]:
 def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFolder, int], None] | None:
     """A function that scores the averaged generator into `metrics.jsonl`, or None without a classifier.
 
-    It compares with the test split, or with the training split of data that have no other.
+    It compares with the test split, or with the training split of data that have no other: that is what is reported.
+    Where scores are taken on the way, it also measures the distance to the selection split, and the checkpoint with the
+    smallest is kept as `checkpoints/best.npz`; so no checkpoint is chosen by the images that it is judged by.
     """
     name = settings.classifier
     if name == "auto":
         name = "shapes" if settings.dataset == "shapes" else "none"
     if name == "none":
         return None
-    network = classifier.load(name)
-    split = "test"
+    network = scoring_network.load(name)
+    needs = evaluation.needs_of(_METRICS, network)
+    wanted = evaluation.Protocol(settings.num_images, _METRICS, splits=1)
+    if "pool_3" not in network.outputs or "logits" not in network.outputs:
+        raise UsageError(f"--classifier must have logits and features (pool_3). Received: {name} with {network.outputs}")
+
+    def reference_to(split: str) -> reference.Reference:
+        data = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
+        source = ArraySource(data, f"{settings.dataset}:{split}", shuffle_seed=None)
+        return reference.reference_of(source, network, needs)
+
     try:
-        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
+        reported = reference_to("test")
     except NoSplitError:
-        split = "train"
-        real = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
-    reference = evaluation.reference(network, real, f"{settings.dataset}:{split}")
+        reported = reference_to("train")
+    selection = reference_to("selection") if settings.evaluate_every else None
     sampler = Sampler(gan.ema_generator, gan.num_classes)
 
     def score(run: RunFolder, step: int) -> None:
-        images_seen = step * settings.batch_size * settings.discriminator_steps
-        lines = evaluation.score(
-            sampler, network, reference, num_images=settings.num_images, step=step, images_seen=images_seen
+        source = GeneratorSource(
+            sampler.generate,
+            name=str(run.path),
+            image_size=sampler.image_size,
+            latent_dim=sampler.latent_dim,
+            class_names=reported.class_names if sampler.conditional else (),
+            weights="ema",
+            step=step,
+            images_seen=step * settings.batch_size * settings.discriminator_steps,
         )
+        began = time.monotonic()
+        lines, generated, _ = evaluation.evaluate(source, network, reported, wanted)
+        if selection is not None:
+            only = dataclasses.replace(wanted, metrics=("frechet",))
+            chosen = evaluation.lines_of(evaluation.Scored(generated, selection, only, network, source), began)
+            _keep_if_best(run, gan, chosen[0])
+            lines += chosen
         for line in lines:
             files.append_json_line(run.metrics, line)
 
     return score
+
+
+def is_selection(line: dict[str, Any]) -> bool:
+    """Whether a line of `metrics.jsonl` is for choosing checkpoints, not for reporting."""
+    return str(line.get("reference")).endswith(":selection")
+
+
+def _keep_if_best(run: RunFolder, gan: Any, line: dict[str, Any]) -> None:
+    """Write the best checkpoint if none of the selection lines so far is as good as this one."""
+    earlier = [record["value"] for record in files.read_json_lines(run.metrics) if is_selection(record)]
+    if line["value"] < min(earlier, default=float("inf")):
+        checkpoints.write(run.best, checkpoints.arrays_of(gan.state()))
 
 
 def tensorboard_writer(run: RunFolder) -> Callable[[int], None]:

@@ -242,6 +242,11 @@ def test_a_run_folder_holds_what_it_should(tmp_path, monkeypatch, capsys):
         "losses.png",
         "gradient_norms.png",
         "discriminator.png",
+        "metric-classifier_score.png",
+        "metric-frechet_classifier_distance.png",
+        "metric-class_coverage.png",
+        "metric-smallest_class_fraction.png",
+        "metric-class_histogram_kl.png",
     }
     assert (run / "export" / "saved_model.pb").exists()
     (events,) = (run / "tensorboard").glob("events.*")
@@ -253,8 +258,13 @@ def test_a_run_folder_holds_what_it_should(tmp_path, monkeypatch, capsys):
     assert record["dataset_fingerprint"] == shapes.load("train").fingerprint()
     assert {"tensorflow", "keras", "numpy", "python", "tfgan_suite", "git"} <= record["versions"].keys()
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [0] * 3 + [3] * 3 + [6] * 3
-    assert all(line["num_generated"] == 50 and line["reference"] == "shapes:test" for line in lines)
+    assert all(line == protocol.check(line) and line["num_generated"] == 50 for line in lines)
+    chosen = [line for line in lines if line["reference"] == "shapes:selection"]
+    assert [line["step"] for line in chosen] == [0, 3, 6]
+    lines = [line for line in lines if line["reference"] == "shapes:test"]
+    assert [line["step"] for line in lines] == [0] * 5 + [3] * 5 + [6] * 5
+    best = min(chosen, key=lambda line: line["value"])["step"]
+    assert np.load(run / "checkpoints" / "best.npz")["step"] == best
     assert len({line["value"] for line in lines if line["metric"] == "frechet_classifier_distance"}) == 3
     assert cli.run(fit.main, [*ARGUMENTS, "--classifier", "none", "--debug"]) == 0
     assert (tmp_path / "results" / "runs" / "0002-sngan-shapes-seed0").is_dir()

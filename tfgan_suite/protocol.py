@@ -1,0 +1,60 @@
+"""A score is a number with its whole protocol: the fields of every line of `metrics.jsonl`, and their check."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_NUMBER, _COUNT, _TEXT = (int, float), int, str
+# field -> the types it may have, and what it says. `None` stands only where it is among the types.
+FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "metric": ((_TEXT,), "name of the number; inception_score, fid and kid are those of TF-GAN's Inception only"),
+    "value": (_NUMBER, "the number"),
+    "spread": ((*_NUMBER, type(None)), "how far it varies, of the kind that spread_is names"),
+    "spread_is": ((_TEXT, type(None)), "what the spread is"),
+    "at_half": ((*_NUMBER, type(None)), "of a Frechet distance: the mean of both halves of the images"),
+    "extrapolated": ((*_NUMBER, type(None)), "of a Frechet distance: to infinitely many images"),
+    "parameters": ((dict,), "what else the metric depends on"),
+    "num_generated": ((_COUNT,), "images that were scored"),
+    "num_real": ((_COUNT, type(None)), "images of the reference; null for stored statistics that do not say"),
+    "splits": ((_COUNT,), "parts of the images that the score is the mean of"),
+    "order": ((_TEXT,), "of the images, on which the splits depend"),
+    "shuffle_seed": ((_COUNT, type(None)), "of that order, if it is shuffled"),
+    "classifier": ((_TEXT,), "network"),
+    "classifier_fingerprint": ((_TEXT,), "SHA-256 of the network"),
+    "resize": ((_TEXT,), "rule that brings images to the network's size"),
+    "values": ((_TEXT,), "rule that scales pixels for the network"),
+    "quantisation": ((_TEXT,), "of the images before they are scored"),
+    "weights": ((_TEXT, type(None)), "ema or raw; null for images that no generator made here"),
+    "latent_seed": ((_COUNT, type(None)), "of the latents, of a generator"),
+    "labels": ((_TEXT, type(None)), "where the classes of the images come from, if they have any"),
+    "source": ((_TEXT,), "what was scored"),
+    "reference": ((_TEXT, type(None)), "what it was compared with: dataset:split, or a file"),
+    "dtype": ((_TEXT,), "of the metric and of the network"),
+    "class_fractions": ((dict, type(None)), "of the images, by the network, if its classes have names"),
+    "step": ((_COUNT, type(None)), "of training"),
+    "images_seen": ((_COUNT, type(None)), "real images shown to the discriminator until then"),
+    "seconds": (_NUMBER, "that the evaluation took"),
+    "versions": ((dict,), "of the suite, Python and the packages that numbers depend on"),
+}
+
+
+def check(line: dict[str, Any]) -> dict[str, Any]:
+    """`line`, if it is a whole score.
+
+    Raises:
+        ValueError: naming every field that is missing, unknown, of another type, or not finite.
+    """
+    wrong = [f"{name} is missing" for name in FIELDS if name not in line]
+    wrong += [f"{name} is unknown" for name in line if name not in FIELDS]
+    for name, value in line.items():
+        types = FIELDS[name][0] if name in FIELDS else ()
+        if types and (not isinstance(value, types) or isinstance(value, bool)):
+            wrong.append(f"{name} must be {' or '.join(kind.__name__ for kind in types)}, not {value!r}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            wrong.append(f"{name} must be finite, not {value}")
+    if (line.get("spread") is None) != (line.get("spread_is") is None):
+        wrong.append("spread and spread_is go together")
+    if wrong:
+        raise ValueError(f"not a whole score: {'; '.join(wrong)}")
+    return line

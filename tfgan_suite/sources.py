@@ -1,0 +1,247 @@
+"""Where images to be scored come from: arrays, picture files, or a generator, all as batches of uint8."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_tools.folder import EXTENSIONS
+from data_tools.images import DataError, LabelledImages, read_image
+from tfgan_suite.errors import SuiteError, UsageError
+
+Batches = Iterator[tuple[np.ndarray, np.ndarray | None]]
+
+LATENT_SEED = 1_000_003  # of evaluation; the sample grid uses another
+# --values -> what floating-point pixels range over
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "bytes": (0.0, 255.0)}
+_TOLERANCE = 0.005  # of the range
+
+
+class Source(abc.ABC):
+    """A set of images.
+
+    Attributes:
+        name: how it is called in a score.
+        size: how many images there are; None for as many as are asked for.
+        image_size: pixels per side.
+        class_names: of its labels; () without labels.
+        record: what a score says of it: `order`, `shuffle_seed`, `quantisation`, `weights`, `latent_seed`, `labels`,
+            `step`, `images_seen`.
+    """
+
+    name: str
+    size: int | None
+    image_size: int
+    class_names: tuple[str, ...]
+    record: dict[str, Any]
+
+    @abc.abstractmethod
+    def batches(self, num_images: int, batch_size: int) -> Batches:
+        """The first `num_images` images, uint8 [B, S, S, 3], with labels int32 [B] or None, `batch_size` at a time.
+
+        Which images they are does not depend on `batch_size`.
+        """
+
+    def require(self, num_images: int) -> None:
+        """Raises UsageError unless there are `num_images` images."""
+        if self.size is not None and num_images > self.size:
+            raise UsageError(f"{self.name} has {self.size:,} images, fewer than the {num_images:,} that were asked for")
+
+    def fingerprint(self) -> str | None:
+        """A digest of all pixels, labels and class names, or None if that would take a pass of its own."""
+        return None
+
+
+def _record(order: str, **fields: Any) -> dict[str, Any]:
+    record = dict.fromkeys(("shuffle_seed", "weights", "latent_seed", "labels", "step", "images_seen"))
+    return {"order": order, "quantisation": "uint8", **record, **fields}
+
+
+class ArraySource(Source):
+    """Images in memory, or memory-mapped.
+
+    Args:
+        data: uint8 [N, S, S, 1 or 3] with labels.
+        name: for the record.
+        shuffle_seed: the images come in the order `numpy.random.default_rng(shuffle_seed).permutation(N)`, or as they
+            are stored if None.
+        labelled: False if the labels mean nothing.
+    """
+
+    def __init__(self, data: LabelledImages, name: str, *, shuffle_seed: int | None, labelled: bool = True) -> None:
+        if len(data) == 0:
+            raise SuiteError(f"{name} holds no images")
+        if data.images.shape[1] != data.images.shape[2]:
+            raise SuiteError(f"{name} must hold square images. Received: {data.images.shape[1]}x{data.images.shape[2]}")
+        self.name, self.size, self.image_size = name, len(data), data.images.shape[1]
+        self.class_names = tuple(data.class_names) if labelled else ()
+        self._data = data
+        self._order = _permutation(len(data), shuffle_seed)
+        self.record = _record(
+            "as stored" if shuffle_seed is None else "shuffled",
+            shuffle_seed=shuffle_seed,
+            labels="of the data" if labelled else None,
+        )
+
+    def batches(self, num_images: int, batch_size: int) -> Batches:
+        for i in range(0, num_images, batch_size):
+            rows = self._order[i : min(i + batch_size, num_images)]
+            images = _rgb(np.asarray(self._data.images[rows]))
+            yield images, self._data.labels[rows] if self.class_names else None
+
+    def fingerprint(self) -> str | None:
+        return self._data.fingerprint()
+
+
+class FileSource(Source):
+    """Picture files in a folder and the folders below it.
+
+    If the folder itself holds no pictures, its folders are the classes. Pictures become RGB as `read_image` does; they
+    are cut and resized only if `image_size` is given, else all must be squares of the same size.
+    """
+
+    def __init__(self, folder: Path, *, shuffle_seed: int | None, image_size: int | None = None) -> None:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+        if not paths:
+            raise SuiteError(f"{folder} holds no pictures ({', '.join(EXTENSIONS)})")
+        self.name, self.size = str(folder), len(paths)
+        self._resized = image_size is not None
+        self.image_size = image_size or _square_side(paths[0])
+        below = [path.relative_to(folder).parts for path in paths]
+        classed = all(len(parts) > 1 for parts in below)
+        self.class_names = tuple(sorted({parts[0] for parts in below})) if classed else ()
+        order = _permutation(len(paths), shuffle_seed)
+        self._paths = [paths[i] for i in order]
+        self._labels = None
+        if classed:
+            number = {name: i for i, name in enumerate(self.class_names)}
+            self._labels = np.array([number[below[i][0]] for i in order], dtype=np.int32)
+        self.record = _record(
+            "by name" if shuffle_seed is None else "shuffled",
+            shuffle_seed=shuffle_seed,
+            labels="class folders" if classed else None,
+        )
+
+    def batches(self, num_images: int, batch_size: int) -> Batches:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for i in range(0, num_images, batch_size):
+                rows = slice(i, min(i + batch_size, num_images))
+                images = np.stack(list(pool.map(self._read, self._paths[rows])))
+                yield images, None if self._labels is None else self._labels[rows]
+
+    def _read(self, path: Path) -> np.ndarray:
+        if not self._resized and _square_side(path) != self.image_size:
+            raise SuiteError(
+                f"{path} is another size than the {self.image_size}x{self.image_size} of the first picture: "
+                f"give --image-size N to cut and resize all"
+            )
+        return read_image(path, self.image_size)
+
+
+class GeneratorSource(Source):
+    """Images that a generator makes from fixed latents, rounded to uint8 as a saved picture would be.
+
+    Image i depends on (`latent_seed`, i), its class and the weights only.
+
+    Args:
+        generate: from latents float32 [B, d] and labels int32 [B] to images [B, S, S, 1 or 3], as uint8 or as numbers
+            in the range that `values` names. Called in inference mode; changes nothing.
+        labels: classes int [N] to ask for; drawn uniformly by `latent_seed` if None and there are classes.
+        values: a key of `RANGES`.
+        weights, step, images_seen: for the record.
+    """
+
+    size = None
+
+    def __init__(
+        self,
+        generate: Callable[[Any, Any], Any],
+        *,
+        name: str,
+        image_size: int,
+        latent_dim: int,
+        class_names: tuple[str, ...] = (),
+        latent_seed: int = LATENT_SEED,
+        values: str = "tanh",
+        weights: str | None = None,
+        step: int | None = None,
+        images_seen: int | None = None,
+    ) -> None:
+        self.name, self.image_size, self.class_names = name, image_size, class_names
+        self._generate, self._latent_dim, self._values = generate, latent_dim, values
+        self.record = _record(
+            "as generated", weights=weights, latent_seed=latent_seed, labels="uniform" if class_names else None,
+            step=step, images_seen=images_seen,
+        )  # fmt: skip
+
+    def batches(self, num_images: int, batch_size: int) -> Batches:
+        from models_zoo.randomness import labels_of, latents_of
+
+        seed = self.record["latent_seed"]
+        latents = latents_of(num_images, seed, self._latent_dim)
+        labels = labels_of(num_images, seed, len(self.class_names) or 1)
+        for i in range(0, num_images, batch_size):
+            rows = slice(i, min(i + batch_size, num_images))
+            made = np.asarray(self._generate(latents[rows], labels[rows]))
+            if made.shape[:1] != (rows.stop - i,) or made.ndim != 4:
+                raise SuiteError(f"{self.name} must make images [{rows.stop - i}, S, S, C]. Received: {made.shape}")
+            images = _rgb(as_uint8(made, self._values, self.name, whole=i == 0))
+            yield images, labels[rows].numpy() if self.class_names else None
+
+
+def as_uint8(images: np.ndarray, values: str, name: str, *, whole: bool) -> np.ndarray:
+    """Pixels as uint8, rounded to the nearest.
+
+    Args:
+        images: uint8, or numbers in the range that `values` names.
+        values: a key of `RANGES`.
+        name: whose images, for messages.
+        whole: whether these are enough pixels to tell [0, 1] from [-1, 1].
+
+    Raises:
+        SuiteError: for pixels that are not finite, or not of that range.
+    """
+    if images.dtype == np.uint8:
+        return images
+    if not np.isfinite(images).all():
+        raise SuiteError(f"{name} has pixels that are not finite (NaN or infinity), so there is nothing to score")
+    low, high = RANGES[values]
+    smallest, largest = float(images.min()), float(images.max())
+    slack = _TOLERANCE * (high - low)
+    wrong = smallest < low - slack or largest > high + slack
+    unlikely = whole and ((values == "tanh" and smallest >= 0) or (values == "bytes" and largest <= 1))
+    if wrong or unlikely:
+        others = ", ".join(f"{key} for [{a:g}, {b:g}]" for key, (a, b) in RANGES.items() if key != values)
+        raise SuiteError(
+            f"{name} has pixels from {smallest:.3g} to {largest:.3g}, where [{low:g}, {high:g}] was expected: "
+            f"say what they are with --values ({others})"
+        )
+    scaled = (np.clip(images.astype(np.float32), low, high) - low) * (255 / (high - low))
+    return np.floor(scaled + 0.5).astype(np.uint8)
+
+
+def _rgb(images: np.ndarray) -> np.ndarray:
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+
+
+def _permutation(count: int, shuffle_seed: int | None) -> np.ndarray:
+    return np.arange(count) if shuffle_seed is None else np.random.default_rng(shuffle_seed).permutation(count)
+
+
+def _square_side(path: Path) -> int:
+    """Pixels per side of a picture, from its header."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+    except Exception as error:  # Pillow raises nearly anything on damaged input
+        raise DataError(f"{path} cannot be read as an image: mend or remove it ({error})") from None
+    if width != height:
+        raise SuiteError(f"{path} has {width}x{height} pixels, no square: give --image-size N to cut and resize all")
+    return width

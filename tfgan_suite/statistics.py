@@ -1,0 +1,249 @@
+"""What the metrics need to know of a set of images, gathered in one pass, mergeable and storable."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tfgan_suite.errors import SuiteError
+from tfgan_suite.metrics import ScoreSums, split_assignment
+from tfgan_suite.moments import Moments
+from tfgan_suite.sources import Source
+
+BATCH = 32
+PICTURES = 2048  # the first of the images are kept for metrics that look at pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What has to be gathered beyond means, covariances and class counts, which are always.
+
+    Attributes:
+        outputs: keep logits and features of every image; the memory grows with their number.
+        pictures: keep the first `PICTURES` images.
+        per_class: means and covariances of every class of the labels.
+    """
+
+    outputs: bool = False
+    pictures: bool = False
+    per_class: bool = False
+
+
+class Statistics:
+    """Statistics of the images `first` to `first + n` of a set of `total`.
+
+    Attributes:
+        halves: moments of the features of the first `total // 2` images, and of the others; None without features.
+        by_class: moments of each class of the labels, or [] if they were not asked for.
+        sums: what the classifier score needs, and
+        histogram: how many images are put in each class, int [classes]; both None without logits.
+        asked, labelled: how many images are put in the class of their label, of how many that have one.
+        logits, features: float32 [n, k], if they were asked for.
+        images, labels: uint8 [m, S, S, 3] and int32 [m] or None of the first images, if they were asked for.
+        seconds: that the pass took.
+    """
+
+    def __init__(self, total: int, *, needs: Needs, splits: int = 1, order: np.ndarray | None = None) -> None:
+        self.total = total
+        self.needs = needs
+        self.count = 0
+        self.halves: list[Moments] | None = None
+        self.by_class: list[Moments] = []
+        self.sums: ScoreSums | None = None
+        self.histogram: np.ndarray | None = None
+        self.asked = self.labelled = 0
+        self.seconds = 0.0
+        self._assignment, self._splits = split_assignment(total, splits, order), splits
+        self._kept: dict[str, list[np.ndarray]] = {"logits": [], "pool_3": [], "images": [], "labels": []}
+
+    def update(
+        self,
+        first: int,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        outputs: dict[str, np.ndarray],
+        classes: int = 0,
+    ) -> None:
+        """Take in the images from number `first` on, with their labels and the network's outputs."""
+        if "pool_3" in outputs:
+            self._add_features(first, outputs["pool_3"], labels, classes)
+        if "logits" in outputs:
+            self._add_logits(first, outputs["logits"], labels)
+        if self.needs.outputs:
+            for name, values in outputs.items():
+                self._kept[name].append(values)
+        wanted = PICTURES - first
+        if self.needs.pictures and wanted > 0:
+            self.keep_pictures(images[:wanted], None if labels is None else labels[:wanted])
+        self.count += len(images)
+
+    def keep_pictures(self, images: np.ndarray, labels: np.ndarray | None) -> None:
+        """Keep these images and labels for metrics that look at pictures."""
+        self._kept["images"].append(images)
+        if labels is not None:
+            self._kept["labels"].append(labels)
+
+    @property
+    def moments(self) -> Moments:
+        """Moments of all features."""
+        if self.halves is None:
+            raise SuiteError("the network gives no features (pool_3): choose one that does, or other metrics")
+        return self.halves[0].merge(self.halves[1])
+
+    def kept(self, name: str) -> np.ndarray:
+        """`"logits"`, `"pool_3"`, `"images"` or `"labels"` as one array.
+
+        Raises:
+            SuiteError: if there are none.
+        """
+        parts = self._kept[name]
+        if not parts:
+            what = {"pool_3": "features of single images", "images": "pictures"}.get(name, name)
+            raise SuiteError(f"there are no {what} to compare with: give images, not stored statistics")
+        if len(parts) > 1:
+            self._kept[name] = parts = [np.concatenate(parts)]
+        return parts[0]
+
+    def merge(self, other: Statistics) -> Statistics:
+        """The statistics of both parts of one set; `other` holds the images that come later.
+
+        The result differs from that of a single pass by nothing but the rounding of float64 sums.
+        """
+        if other.total != self.total or other.needs != self.needs:
+            raise ValueError("both parts must be of one set, gathered for the same metrics")
+        merged = Statistics(self.total, needs=self.needs)
+        merged._assignment, merged._splits = self._assignment, self._splits
+        merged.count = self.count + other.count
+        merged.asked, merged.labelled = self.asked + other.asked, self.labelled + other.labelled
+        merged.seconds = self.seconds + other.seconds
+        if self.halves is not None and other.halves is not None:
+            merged.halves = [a.merge(b) for a, b in zip(self.halves, other.halves, strict=True)]
+        merged.by_class = [a.merge(b) for a, b in zip(self.by_class, other.by_class, strict=True)]
+        if self.sums is not None and other.sums is not None:
+            merged.sums = self.sums.merge(other.sums)
+            merged.histogram = np.add(self.histogram, other.histogram)
+        merged._kept = {name: parts + other._kept[name] for name, parts in self._kept.items()}
+        return merged
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that a reference is used for, as named arrays; pictures are not among them."""
+        arrays = {"total": np.array(self.total), "asked": np.array([self.asked, self.labelled])}
+        if self.halves is not None:
+            arrays |= _moment_arrays("", self.moments)
+        if self.histogram is not None:
+            arrays["histogram"] = self.histogram
+        for number, moments in enumerate(self.by_class):
+            arrays |= _moment_arrays(f"class_{number}_", moments)
+        if self.needs.outputs:
+            arrays |= {name: self.kept(name) for name in ("logits", "pool_3") if self._kept[name]}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], needs: Needs) -> Statistics:
+        """What `arrays` gave, for use as a reference."""
+        statistics = cls(int(arrays["total"]), needs=needs)
+        statistics.count = statistics.total
+        statistics.asked, statistics.labelled = map(int, arrays["asked"])
+        if "mean" in arrays:
+            whole = _moments_of("", arrays)
+            statistics.halves = [Moments(whole.dimension), whole]
+        statistics.histogram = arrays.get("histogram")
+        number = 0
+        while f"class_{number}_mean" in arrays:
+            statistics.by_class.append(_moments_of(f"class_{number}_", arrays))
+            number += 1
+        for name in ("logits", "pool_3"):
+            if name in arrays:
+                statistics._kept[name] = [arrays[name]]
+        return statistics
+
+    def _add_features(self, first: int, features: np.ndarray, labels: np.ndarray | None, classes: int) -> None:
+        if self.halves is None:
+            self.halves = [Moments(features.shape[1]), Moments(features.shape[1])]
+            self.by_class = [Moments(features.shape[1]) for _ in range(classes if self.needs.per_class else 0)]
+        cut = min(max(self.total // 2 - first, 0), len(features))
+        for moments, part in zip(self.halves, (features[:cut], features[cut:]), strict=True):
+            if len(part):
+                moments.update(part)
+        if self.by_class and labels is not None:
+            for label in np.unique(labels):
+                self.by_class[label].update(features[labels == label])
+
+    def _add_logits(self, first: int, logits: np.ndarray, labels: np.ndarray | None) -> None:
+        if self.sums is None:
+            self.sums = ScoreSums(self._assignment, self._splits, logits.shape[1])
+            self.histogram = np.zeros(logits.shape[1], dtype=np.int64)
+        self.sums.update(first, logits)
+        chosen = logits.argmax(axis=1)
+        self.histogram += np.bincount(chosen, minlength=logits.shape[1])  # type: ignore[operator]
+        if labels is not None:
+            self.asked += int((chosen == labels).sum())
+            self.labelled += len(labels)
+
+
+def gather(
+    source: Source,
+    network: Callable[[np.ndarray], dict[str, Any]],
+    num_images: int,
+    needs: Needs,
+    *,
+    splits: int = 1,
+    order: np.ndarray | None = None,
+    batch_size: int = BATCH,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Statistics:
+    """One pass over exactly `num_images` images of `source`.
+
+    Images of the next batch are read or generated while the network works on this one.
+
+    Args:
+        network: from uint8 [B, H, W, 3] to a dict of `logits` [B, classes] and/or `pool_3` [B, d].
+        splits, order: of the classifier score; see `metrics.split_assignment`.
+        advance: called with the number of images done.
+
+    Raises:
+        SuiteError: if the source ends early, or the network gives numbers that are not finite.
+    """
+    began = time.monotonic()
+    statistics = Statistics(num_images, needs=needs, splits=splits, order=order)
+    first = 0
+    for images, labels in _ahead(source.batches(num_images, batch_size)):
+        outputs = {name: np.asarray(values) for name, values in network(images).items()}
+        for name, values in outputs.items():
+            if len(values) != len(images) or not np.isfinite(values).all():
+                raise SuiteError(
+                    f"the network gave {name} that are not finite for images {first} to {first + len(images)}: "
+                    f"it is damaged, or its dtype too small"
+                )
+        statistics.update(first, images, labels, outputs, len(source.class_names))
+        first += len(images)
+        advance(len(images))
+    if first != num_images:
+        raise SuiteError(f"{source.name} gave {first} images of the {num_images} that were asked for")
+    statistics.seconds = time.monotonic() - began
+    return statistics
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, each made in a thread while the one before is worked on."""
+    end = object()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, items, end)
+            yield item
+
+
+def _moment_arrays(prefix: str, moments: Moments) -> dict[str, np.ndarray]:
+    root = moments.root if moments.count > 1 else np.zeros((0, moments.dimension))
+    return {f"{prefix}count": np.array(moments.count), f"{prefix}mean": moments.mean, f"{prefix}root": root}
+
+
+def _moments_of(prefix: str, arrays: dict[str, np.ndarray]) -> Moments:
+    count, mean, root = (arrays[f"{prefix}{name}"] for name in ("count", "mean", "root"))
+    return Moments.from_root(int(count), mean, root) if count > 0 else Moments(len(mean))
