@@ -1,14 +1,16 @@
-"""Download a file once: resumable, checked by hash, kept in a cache folder."""
+"""Download a file once: by HTTPS, resumable, checked by hash, kept in a cache folder."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.util import Retry
 
+from data_tools import files
 from data_tools.errors import DataError
 from data_tools.progress import counting
 
@@ -27,7 +29,7 @@ def download(
     """The local copy of `url`, downloaded if it is not there yet.
 
     Args:
-        url: where it is.
+        url: where it is, by HTTPS, which redirections cannot leave. Plain HTTP is taken from this machine itself only.
         sha256: expected digest, hexadecimal; None if none is known, so that whoever reads the file must check it.
         folder: where to keep it; the cache folder if None.
         name: of the file; the last part of `url` if None.
@@ -40,23 +42,23 @@ def download(
     target = folder / (name or url.rsplit("/", 1)[1])
     if target.exists():
         return target
-    part = target.with_name(target.name + ".part")
     by_hand = f"Download it by hand and pass its place as {flag}, or put it at {target}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _fetch(url, part)
+        part = target.with_name(target.name + ".part")
+        with files.locked(part):  # one process fetches, those that waited find it there
+            if target.exists():
+                part.unlink(missing_ok=True)
+            else:
+                _fetch_checked(url, sha256, part, by_hand)
+                os.replace(part, target)
+    except _InsecureError as error:
+        raise DataError(f"{url} leads to {error}, which is not HTTPS: it was not followed.\n{by_hand}") from None
     except requests.RequestException as error:
         reason = type(error).__name__
         raise DataError(f"{url} cannot be downloaded ({reason}).\n{by_hand}") from None
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error.strerror}): set {CACHE_VARIABLE}") from None
-    digest = sha256 and file_sha256(part)
-    if digest != sha256:
-        part.unlink()
-        raise DataError(
-            f"{url} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n{by_hand}"
-        )
-    os.replace(part, target)
     return target
 
 
@@ -66,9 +68,42 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class _InsecureError(requests.RequestException):
+    """A redirection away from HTTPS; the message is where to."""
+
+
+class _Session(requests.Session):
+    """Follows redirections to HTTPS only, but for a server on this machine."""
+
+    def get_redirect_target(self, response: requests.Response) -> str | None:
+        target = super().get_redirect_target(response)
+        if target is not None:
+            place = urljoin(response.url, target)
+            if not _is_safe(place) or (urlsplit(response.url).scheme == "https" and urlsplit(place).scheme != "https"):
+                raise _InsecureError(place)
+        return target
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"))
+
+
+def _fetch_checked(url: str, sha256: str | None, part: Path, by_hand: str) -> None:
+    _fetch(url, part)
+    digest = sha256 and file_sha256(part)
+    if digest != sha256:
+        part.unlink()
+        raise DataError(
+            f"{url} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n{by_hand}"
+        )
+
+
 def _fetch(url: str, part: Path) -> None:
     """Append to `part` what it still lacks; starts over if the server cannot continue."""
-    session = requests.Session()
+    if not _is_safe(url):
+        raise _InsecureError(url)
+    session = _Session()
     retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
     session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))

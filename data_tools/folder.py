@@ -1,72 +1,92 @@
-"""`folder`: images in class folders, `DIR/<class>/<any name>.jpg`, decoded into memory.
+"""`folder`: images in class folders, `DIR/<class>/<any name>.jpg`, or without classes, `DIR/<any name>.jpg`.
 
-`DIR` may itself hold `train` and `test`. If `DIR` is called `train` and has a neighbour `test`, that is the test split.
+`DIR` may itself hold `train`, and then `test` and `selection` (or `val`, or `validation`), each of that form. If `DIR`
+is called `train`, its neighbours are the other splits. Without class folders all images are of one class, `images`,
+which serves variants that take no labels.
+
+The images are packed into one array in the cache folder the first time (`data_tools.packing`).
 """
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from data_tools.errors import DataError, NoSplitError
-from data_tools.images import LabelledImages, read_image
-from data_tools.progress import counting
+from data_tools.images import LabelledImages
+from data_tools.packing import Listing, packed
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+ONLY_CLASS = "images"
+_FOLDERS = {"train": ("train",), "test": ("test",), "selection": ("selection", "val", "validation")}
 
 
-def load(split: str, *, image_size: int, data_dir: Path | None = None) -> LabelledImages:
+def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
     """Read one split.
 
     Args:
-        split: `"train"` or `"test"`.
-        image_size: pixels per side; see `data_tools.images.read_image` for how pictures are cut and resized.
+        split: `"train"`, `"test"` or `"selection"`.
+        image_size, channels: see `data_tools.images.read_image` for how pictures are cut and resized.
         data_dir: the folder.
 
     Raises:
-        DataError: for a missing or empty folder, one without class folders, or one with a broken picture.
+        DataError: for a missing or empty folder, or one with a broken picture.
+        NoSplitError: for a split that has no folder.
     """
+    return packed(listing(split, data_dir=data_dir, image_size=image_size), image_size, channels)
+
+
+def listing(split: str, *, data_dir: Path | None, image_size: int = 0) -> Listing:
+    """The images of a split by class and name. A folder is the same for every `image_size`."""
     if data_dir is None:
         raise DataError("the dataset 'folder' needs --data-dir DIR, a folder with one folder of images per class")
-    root = split_folder(Path(data_dir), split)
-    class_names = tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."))
+    return images_in(split_folder(data_dir, split))
+
+
+def images_in(root: Path) -> Listing:
+    """The images in the class folders of `root`, or in `root` itself if it has none.
+
+    Raises:
+        DataError: if there are none.
+    """
+    class_names = tuple(sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."))
     if not class_names:
-        raise DataError(f"{root} has no class folders: expected {root}/<class>/<image>.jpg")
-    files = [(label, path) for label, name in enumerate(class_names) for path in _image_files(root / name)]
-    if not files:
+        names = sorted(entry.name for entry in os.scandir(root) if _is_image(entry))
+        if not names:
+            raise DataError(f"{root} has no class folders and no images: expected {root}/<class>/<image>.jpg")
+        return Listing(root, (ONLY_CLASS,), np.zeros(len(names), np.int32), names)
+    by_class = [sorted(_names_below(root / name, name)) for name in class_names]
+    names = [name for members in by_class for name in members]
+    if not names:
         raise DataError(f"the class folders of {root} hold no images ({', '.join(EXTENSIONS)})")
-    images = np.empty((len(files), image_size, image_size, 3), dtype=np.uint8)
-
-    def read(index: int) -> None:
-        images[index] = read_image(files[index][1], image_size)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool, counting(f"reading {root}", len(files)) as advance:
-        for start in range(0, len(files), 1024):  # in parts, so that a broken file ends the reading soon
-            part = range(start, min(start + 1024, len(files)))
-            list(pool.map(read, part))
-            advance(len(part))
-    return LabelledImages(images, np.array([label for label, _ in files], dtype=np.int32), class_names)
+    labels = np.repeat(np.arange(len(class_names), dtype=np.int32), [len(members) for members in by_class])
+    return Listing(root, class_names, labels, names)
 
 
 def split_folder(root: Path, split: str) -> Path:
     """The folder of a split under the rules at the top of this file."""
     if not root.is_dir():
         raise DataError(f"--data-dir must be an existing folder. Received: {root}")
-    if (root / "train").is_dir():
-        found = root / split
-    elif split == "train":
-        found = root
-    elif root.resolve().name == "train":
-        found = root.resolve().parent / split
-    else:
-        found = root / split
-    if not found.is_dir():
-        raise NoSplitError(f"{root} has no {split!r} split: expected the folder {found}")
-    return found
+    if split == "train":
+        return root / "train" if (root / "train").is_dir() else root
+    parent = root.resolve().parent if not (root / "train").is_dir() and root.resolve().name == "train" else root
+    for name in _FOLDERS[split]:
+        if (parent / name).is_dir():
+            return parent / name
+    raise NoSplitError(f"{root} has no {split!r} split: expected the folder {parent / _FOLDERS[split][0]}")
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+def _names_below(folder: Path, prefix: str) -> list[str]:
+    names = []
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            names += _names_below(folder / entry.name, f"{prefix}/{entry.name}")
+        elif _is_image(entry):
+            names.append(f"{prefix}/{entry.name}")
+    return names
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from data_tools.errors import DataError as DataError
 from data_tools.errors import NoSplitError as NoSplitError
 
 MAX_PIXELS = 64_000_000  # larger files are refused before they are decoded
+_CHUNK_BYTES = 32 << 20
+_MODES = {1: "L", 3: "RGB"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,7 @@ class LabelledImages:
     """One split of one dataset.
 
     Attributes:
-        images: uint8 [N, H, W, C], values 0 to 255.
+        images: uint8 [N, H, W, C], values 0 to 255; may be a read-only `numpy.memmap`.
         labels: int32 [N], indices into `class_names`.
         class_names: one name per class, in label order.
 
@@ -54,49 +56,86 @@ class LabelledImages:
     def fingerprint(self) -> str:
         """SHA-256 of pixels, labels and class names: the same data gives the same digest wherever it was read from."""
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        for part in in_chunks(self.images):
+            digest.update(np.ascontiguousarray(part).data)
         digest.update(np.ascontiguousarray(self.labels, dtype=np.int32).data)
         return digest.hexdigest()
 
 
-def read_image(path: Path, image_size: int) -> np.ndarray:
-    """Read a picture as RGB, uint8 [image_size, image_size, 3]; the file may be hostile.
+def in_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
+    """`images` [N, ...] in parts of at most 32 MiB, so that a large memory map never has to fit into the memory."""
+    rows = max(1, _CHUNK_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), rows):
+        yield images[start : start + rows]
 
-    EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid on black, the centre square is cut out
-    and resized with antialiasing (Pillow's bicubic).
+
+def read_image(path: Path | str, image_size: int, channels: int = 3) -> np.ndarray:
+    """Read a picture, uint8 [image_size, image_size, channels]; the file may be hostile.
+
+    EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid on black, colours are made what
+    `channels` asks for (grey by ITU-R 601 luma), the centre square is cut out and resized with antialiasing (Pillow's
+    bicubic).
 
     Raises:
         DataError: for a file that is damaged, truncated, no picture, or larger than `MAX_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                if file.width * file.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{path} has {file.width} x {file.height} pixels, more than {MAX_PIXELS:,}: "
-                        f"make it smaller or remove it"
-                    )
-                picture: Image.Image = ImageOps.exif_transpose(file)
-                if picture.mode.startswith("I;16"):  # Pillow would clip it to white
-                    picture = Image.fromarray(np.round(np.asarray(picture, dtype=np.float64) / 257).astype(np.uint8))
-                if picture.mode in ("I", "F"):
-                    raise DataError(f"{path} has 32-bit pixels, of which no range is known: save it with 8 or 16 bits")
-                if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
-                    picture = picture.convert("RGBA")
-                    picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-                return np.asarray(_square(picture.convert("RGB"), image_size))
+        with Image.open(path) as file:  # reads the header alone
+            if file.width * file.height > MAX_PIXELS:
+                raise DataError(
+                    f"{path} has {file.width} x {file.height} pixels, more than {MAX_PIXELS:,}: "
+                    f"make it smaller or remove it"
+                )
+            ImageOps.exif_transpose(file, in_place=True)
+            picture: Image.Image = file
+            if picture.mode.startswith("I;16"):  # Pillow would clip it to white
+                picture = Image.fromarray(np.round(np.asarray(picture, dtype=np.float64) / 257).astype(np.uint8))
+            if picture.mode in ("I", "F"):
+                raise DataError(f"{path} has 32-bit pixels, of which no range is known: save it with 8 or 16 bits")
+            if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+            if picture.mode != _MODES[channels]:
+                picture = picture.convert(_MODES[channels])
+            return np.asarray(_square(picture, image_size)).reshape(image_size, image_size, channels)
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
         raise DataError(f"{path} cannot be read as an image: mend or remove it ({error})") from None
 
 
+def prepared(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
+    """uint8 images [N, H, W, 1 or 3] with the channels and the size that were asked for, by the rule of `read_image`.
+
+    The same array if nothing is to do.
+    """
+    if channels == images.shape[3]:
+        return resize(images, image_size)
+    if channels == 1:
+        return resize(_grey(images), image_size)
+    return np.repeat(resize(images, image_size), 3, axis=3)
+
+
 def resize(images: np.ndarray, image_size: int) -> np.ndarray:
-    """uint8 [N, H, W, 3] made square like `read_image` does; the same array if nothing is to do."""
+    """uint8 [N, H, W, 1 or 3] made square like `read_image` does; the same array if nothing is to do."""
     if images.shape[1:3] == (image_size, image_size):
         return images
-    return np.stack([np.asarray(_square(Image.fromarray(image), image_size)) for image in images])
+    result = np.empty((len(images), image_size, image_size, images.shape[3]), dtype=np.uint8)
+    for i, image in enumerate(images):
+        picture = Image.fromarray(image[..., 0] if images.shape[3] == 1 else image)
+        result[i] = np.asarray(_square(picture, image_size)).reshape(result.shape[1:])
+    return result
+
+
+def _grey(images: np.ndarray) -> np.ndarray:
+    """ITU-R 601 luma as Pillow computes it, [N, H, W, 1]."""
+    result = np.empty((*images.shape[:3], 1), dtype=np.uint8)
+    start = 0
+    for part in in_chunks(images):
+        tall = Image.fromarray(np.ascontiguousarray(part).reshape(-1, images.shape[2], 3))
+        result[start : start + len(part)] = np.asarray(tall.convert("L")).reshape(*part.shape[:3], 1)
+        start += len(part)
+    return result
 
 
 def _square(picture: Image.Image, image_size: int) -> Image.Image:

@@ -11,30 +11,34 @@ depend on the processor or on the library's version (a sine would).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 
 import numpy as np
 
+from data_tools import splits
 from data_tools.errors import DataError
-from data_tools.images import LabelledImages
+from data_tools.images import LabelledImages, prepared
 
 CLASS_NAMES = ("circle", "square", "triangle", "star", "plus", "ring", "heart", "crescent", "arrow", "hourglass")
-NUM_IMAGES = {"train": 50_000, "test": 10_000}
+NUM_IMAGES = {"train": 50_000, "test": 10_000, "selection": 5_000}
 
-_SEEDS = {"train": 20_001, "test": 20_002}
+_SEEDS = {"train": 20_001, "test": 20_002, "selection": 20_003}
 _COLOURS = np.array(
     [(235, 60, 50), (60, 200, 80), (70, 120, 250), (245, 210, 50), (225, 90, 220), (70, 220, 225)], dtype=np.float32
 )
 _BATCH = 256  # images drawn at once: small enough to stay in the processor's cache
 
 
-def load(split: str, *, image_size: int = 32, data_dir: Path | None = None) -> LabelledImages:
+def load(split: str, *, image_size: int = 32, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
     """Draw one split.
 
     Args:
-        split: `"train"` (50,000 images) or `"test"` (10,000 images); classes are balanced to one image.
+        split: `"train"` (50,000 images), `"test"` (10,000) or `"selection"` (5,000), no image in two of them; classes
+            are balanced to one image.
         image_size: pixels per side, at least 16.
+        channels: 3, or 1 for grey.
         data_dir: must be None, as shapes are drawn, not read.
 
     Raises:
@@ -45,9 +49,9 @@ def load(split: str, *, image_size: int = 32, data_dir: Path | None = None) -> L
             f"shapes are drawn, not read from a folder: leave it out, or choose the dataset 'folder' "
             f"or 'cifar10'. Received: data_dir={data_dir}"
         )
-    if split not in NUM_IMAGES:
-        raise DataError(f"shapes has the splits {', '.join(NUM_IMAGES)}. Received: split={split!r}")
-    return draw(NUM_IMAGES[split], seed=_SEEDS[split], image_size=image_size)
+    splits.require("shapes", split, tuple(NUM_IMAGES))
+    data = draw(NUM_IMAGES[split], seed=_SEEDS[split], image_size=image_size)
+    return dataclasses.replace(data, images=prepared(data.images, image_size, channels))
 
 
 def draw(num_images: int, *, seed: int, image_size: int = 32) -> LabelledImages:

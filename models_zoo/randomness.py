@@ -5,7 +5,7 @@ import tensorflow as tf
 # One literal per use. A counter would be shared by replicas that trace at the same time.
 DISCRIMINATOR_LATENTS = 1
 GENERATOR_LATENTS = 2
-FLIPS = 3
+# 3: which images are mirrored, `data_tools.batches`
 SAMPLE_LABELS = 4
 DISCRIMINATOR_LABELS = 5
 GENERATOR_LABELS = 6

@@ -24,6 +24,12 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", _loopback_only)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """Downloads and packed folders of a test go where no other test, and no user, has any."""
+    monkeypatch.setenv("TFGAN_SUITE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def command(tmp_path):
     """Run `python -m MODULE ARGUMENTS` in an empty folder, as a user would; gives the finished process."""

@@ -10,8 +10,6 @@ from models_zoo import load_variant
 from tfgan_suite.config import Config, Option
 from tfgan_suite.errors import UsageError
 
-CHANNELS = 3
-
 
 def make_deterministic(settings: Config) -> None:
     """Let a GPU use only kernels that repeat to the bit, if `settings.deterministic`; has no effect on a CPU."""
@@ -70,7 +68,12 @@ def build(settings: Config) -> Any:
     keras.config.set_dtype_policy(policy)
     try:
         networks = variant.networks(
-            settings.image_size, CHANNELS, settings.latent_dim, settings.width, settings.num_classes, **network_options
+            settings.image_size,
+            settings.channels,
+            settings.latent_dim,
+            settings.width,
+            settings.num_classes,
+            **network_options,
         )
         gan = variant(
             *networks,

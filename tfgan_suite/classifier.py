@@ -38,9 +38,9 @@ class Classifier:
     fingerprint: str
 
     def __call__(self, images):
-        """Logits [N, classes] and features [N, d], float32 arrays, of images uint8 [N, H, W, 3].
+        """Logits [N, classes] and features [N, d], float32 arrays, of images uint8 [N, H, W, 1 or 3].
 
-        Images of another size are resized (bilinear, antialiased).
+        Images of another size are resized (bilinear, antialiased); grey ones are repeated to three channels.
         """
         import numpy as np
 
@@ -54,6 +54,8 @@ class Classifier:
         @tf.function(reduce_retracing=True)
         def run(batch):
             x = pictures.from_uint8_in_graph(batch)
+            if batch.shape[-1] == 1:
+                x = tf.repeat(x, 3, axis=-1)
             if batch.shape[1] != self.image_size:
                 x = tf.image.resize(x, (self.image_size, self.image_size), antialias=True)
             outputs = self.network(x, training=False)

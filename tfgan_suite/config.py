@@ -72,9 +72,11 @@ class Config:
     dataset: Dataset = "shapes"
     """The training images."""
     data_dir: str | None = None
-    """Where the dataset is: an official archive, its unpacked folder, or a folder of class folders."""
+    """Where the dataset is: an official archive or file, its unpacked folder, or a folder of images."""
     image_size: int = 32
     """Pixels per side: a multiple of 4, from 16 on."""
+    channels: int = 3
+    """Of the images: 3, or 1 for grey."""
     width: float = 1.0
     """Multiplies the channels of every hidden layer."""
     latent_dim: int = 128
@@ -139,6 +141,7 @@ class Config:
             "checkpoint_every", "keep_checkpoints",
         ):  # fmt: skip
             _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "channels", self.channels in (1, 3), "1 or 3")
         for name in ("width", "generator_learning_rate", "discriminator_learning_rate"):
             _require(self, name, 0 < getattr(self, name) < float("inf"), "a positive number")
         for name in ("beta_1", "beta_2", "ema_decay"):

@@ -6,48 +6,12 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from tfgan_suite.errors import SuiteError
+from data_tools.files import replace, replace_text, writing
 
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an operating-system error into one line that names the file and the reason."""
-    try:
-        yield
-    except OSError as error:
-        raise SuiteError(
-            f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder"
-        ) from None
-
-
-def replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, bring it to the disk, and put it in the place of `path`.
-
-    Whoever reads `path` sees the old content or the new one, never a part; after a failure the old one stays.
-
-    Raises:
-        SuiteError: if it cannot be written (full disk, no permission).
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with writing(path):
-        try:
-            with open(temporary, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """`replace` for text, as UTF-8."""
-    replace(path, lambda file: file.write(text.encode()))
+__all__ = ["append_json_line", "read_json_lines", "remove_temporaries", "replace", "replace_text", "writing"]
 
 
 def append_json_line(path: Path, record: dict[str, Any]) -> None:
@@ -80,11 +44,3 @@ def remove_temporaries(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

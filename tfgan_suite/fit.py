@@ -160,7 +160,9 @@ def fit(arguments: Arguments) -> None:
     data_dir = Path(settings.data_dir) if settings.data_dir is not None else None
 
     def load() -> LabelledImages:
-        return data_tools.load(settings.dataset, "train", image_size=settings.image_size, data_dir=data_dir)
+        return data_tools.load(
+            settings.dataset, "train", image_size=settings.image_size, channels=settings.channels, data_dir=data_dir
+        )
 
     make_deterministic(settings)
     strategy = strategy_of(settings)
@@ -175,6 +177,7 @@ def fit(arguments: Arguments) -> None:
             )
         else:
             data = load()
+            check_conditional(data, settings)
         settings = dataclasses.replace(settings, num_classes=len(data.class_names) if data else _DRY_RUN_CLASSES)
     with strategy.scope():
         gan = build(settings)
@@ -224,9 +227,22 @@ def follow(arguments: Arguments, settings: Config, gan: Any, data: LabelledImage
         loop.train(gan, settings, data, run_folder.create(settings, Path(folder) / "worker"), [], strategy)
 
 
+def check_conditional(data: LabelledImages, settings: Config) -> None:
+    """Raises UsageError if the data have too few classes for a conditional variant."""
+    if len(data.class_names) < 2:
+        raise UsageError(
+            f"--variant {settings.variant} learns classes and needs two or more. "
+            f"Received: {settings.dataset} with one, {data.class_names[0]!r}\n"
+            f"Put the images into a folder per class, or choose a variant without classes"
+        )
+
+
 def check_classes(data: LabelledImages, settings: Config) -> None:
     """Raises UsageError if the conditional variant was built for another number of classes than the data have."""
-    if settings.num_classes not in (None, len(data.class_names)):
+    if settings.num_classes is None:
+        return
+    check_conditional(data, settings)
+    if settings.num_classes != len(data.class_names):
         raise UsageError(
             f"--num-classes must be {len(data.class_names)}, the classes of {settings.dataset}. "
             f"Received: {settings.num_classes}"

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data_tools import order
+from data_tools import batches
 from data_tools.images import LabelledImages
-from models_zoo import randomness
-from tfgan_suite import checkpoints, files, pictures
+from tfgan_suite import checkpoints, files
 from tfgan_suite.config import Config
 from tfgan_suite.errors import Interrupted, SuiteError
 from tfgan_suite.progress import TrainingProgress
@@ -146,19 +145,16 @@ def share(rows: tf.Tensor, settings: Config) -> tf.Tensor:
 
 def prepare(images: tf.Tensor, settings: Config, step: Any) -> tf.Tensor:
     """uint8 images as float32 in [-1, 1], half of them mirrored if `settings.flip`."""
-    result = pictures.from_uint8_in_graph(images)
-    if settings.flip:
-        key = randomness.key(settings.seed, step.value, randomness.FLIPS)
-        chosen = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], key, alg="philox") < 0.5
-        result = tf.where(chosen, result[:, :, ::-1], result)
-    return result
+    result = batches.from_uint8_in_graph(images)
+    if not settings.flip:
+        return result
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return batches.flipped(result, batches.flips(tf.shape(images)[0], settings.seed, step.value, replica))
 
 
 def gather(data: LabelledImages, settings: Config, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The batches of `count` steps from `step` on: images [count, n, H, W, C] and labels [count, n]."""
-    rows = settings.batch_size * settings.discriminator_steps
-    chosen = order.indices(len(data), step * rows, count * rows, settings.seed).reshape(count, rows)
-    return data.images[chosen], data.labels[chosen]
+    return batches.gather(data, settings.seed, step, settings.batch_size * settings.discriminator_steps, count)
 
 
 def _next_length(count: int, length: int, seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""Pixels: the one home of the range [-1, 1] and its rounding, in NumPy and in a graph; and the grid of samples."""
+"""Pixels: from the range [-1, 1] back to bytes, in NumPy and in a graph; and the grid of samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data_tools.batches import from_uint8_in_graph
 from tfgan_suite import files
+
+__all__ = ["from_uint8_in_graph", "grid", "save_png", "to_uint8", "to_uint8_in_graph"]
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -23,13 +26,6 @@ def to_uint8_in_graph(images: Any) -> Any:
     import tensorflow as tf
 
     return tf.cast(tf.floor(tf.clip_by_value(images, -1.0, 1.0) * 127.5 + 128.0), tf.uint8)
-
-
-def from_uint8_in_graph(images: Any) -> Any:
-    """A uint8 tensor, 0..255, as float32 in [-1, 1]."""
-    import tensorflow as tf
-
-    return tf.cast(images, tf.float32) / 127.5 - 1
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:

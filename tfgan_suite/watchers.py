@@ -66,7 +66,9 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         raise UsageError(f"--classifier must have logits and features (pool_3). Received: {name} with {network.outputs}")
 
     def reference_to(split: str) -> reference.Reference:
-        data = data_tools.load(settings.dataset, split, image_size=settings.image_size, data_dir=data_dir)
+        data = data_tools.load(
+            settings.dataset, split, image_size=settings.image_size, channels=settings.channels, data_dir=data_dir
+        )
         source = ArraySource(data, f"{settings.dataset}:{split}", shuffle_seed=None)
         return reference.reference_of(source, network, needs)
 

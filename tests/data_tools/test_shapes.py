@@ -77,7 +77,7 @@ def test_area_of_simple_shapes_is_that_of_their_formula():
 
 
 def test_refusals():
-    with pytest.raises(DataError, match="splits train, test. Received: split='validation'"):
+    with pytest.raises(DataError, match="splits train, test, selection. Received: split='validation'"):
         shapes.load("validation")
     with pytest.raises(DataError, match="16 pixels or more.*Received: image_size=8"):
         shapes.draw(1, seed=0, image_size=8)

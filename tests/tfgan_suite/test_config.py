@@ -11,7 +11,8 @@ from tfgan_suite.presets import PRESETS, SECONDS_PER_STEP
 from tfgan_suite.run_folder import RunFolder
 
 NOT_DEFAULT = {
-    "variant": "dcgan", "dataset": "folder", "data_dir": "x", "image_size": 64, "width": 0.5, "latent_dim": 7,
+    "variant": "dcgan", "dataset": "folder", "data_dir": "x", "image_size": 64, "channels": 1, "width": 0.5,
+    "latent_dim": 7,
     "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
     "mixed_precision": "bfloat16", "distribute": "mirrored", "log_every": 12, "sample_every": 13,

@@ -1,0 +1,140 @@
+"""`npz`: arrays that NumPy saved, `numpy.savez(path, images=..., labels=..., class_names=...)`.
+
+`images` is uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3]; `labels`, integers [N], and `class_names`, strings, may be
+left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, are understood too, and give two splits.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_tools import splits
+from data_tools.errors import DataError
+from data_tools.images import LabelledImages, prepared
+
+MOST_BYTES = 8 << 30  # of one array: whatever claims more is refused unread
+MOST_CLASSES = 100_000
+_KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+
+
+def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
+    """Read one split.
+
+    Args:
+        split: `"train"`; `"test"` of a file with Keras' names.
+        image_size, channels: see `data_tools.images.prepared`.
+        data_dir: the file.
+
+    Raises:
+        DataError: for a missing, damaged or hostile file, or arrays of another kind.
+    """
+    if data_dir is None:
+        raise DataError("the dataset 'npz' needs --data-dir FILE.npz, which holds images and, if there are any, labels")
+    if not data_dir.is_file():
+        raise DataError(f"--data-dir must be an .npz file. Received: {data_dir}, which is no file")
+    names = _names(data_dir)
+    if "images" in names:
+        splits.require(str(data_dir), split, ("train",))
+        keys = "images", "labels"
+    else:
+        having = [name for name, (images, _) in _KERAS.items() if images in names]
+        if not having:
+            raise DataError(f"{data_dir} must hold 'images', or 'x_train'. Received: {', '.join(sorted(names)[:9])}")
+        splits.require(str(data_dir), split, having)
+        keys = _KERAS[split]
+    images = _images(data_dir, keys[0])
+    labels = _labels(data_dir, keys[1], len(images)) if keys[1] in names else np.zeros(len(images), np.int32)
+    if "class_names" in names:
+        class_names = _class_names(data_dir)
+    else:
+        class_names = tuple(map(str, range(int(labels.max()) + 1))) if keys[1] in names else ("images",)
+    if labels.max() >= len(class_names):
+        raise DataError(f"{data_dir}: the label {labels.max()} has no name, there are {len(class_names)} class_names")
+    return LabelledImages(prepared(images, image_size, channels), labels, class_names)
+
+
+def keras_split(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The two arrays of a split of one of Keras' files, as they are."""
+    images, labels = (_read(path, name) for name in _KERAS[split])
+    return images, labels
+
+
+def _images(path: Path, name: str) -> np.ndarray:
+    images = _read(path, name)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+        raise DataError(
+            f"{path}: {name} must be uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3], 0 to 255. "
+            f"Received: {images.dtype} {images.shape}"
+        )
+    return images
+
+
+def _labels(path: Path, name: str, count: int) -> np.ndarray:
+    labels = _read(path, name)
+    if labels.shape == (count, 1):
+        labels = labels[:, 0]
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
+        raise DataError(f"{path}: {name} must be {count} integers. Received: {labels.dtype} {labels.shape}")
+    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        raise DataError(
+            f"{path}: {name} must be from 0 to {MOST_CLASSES - 1}. Received: {labels.min()}..{labels.max()}"
+        )
+    return labels.astype(np.int32)
+
+
+def _class_names(path: Path) -> tuple[str, ...]:
+    names = _read(path, "class_names")
+    if names.dtype.kind != "U" or names.ndim != 1 or not 0 < len(names) <= MOST_CLASSES:
+        raise DataError(f"{path}: class_names must be strings [classes]. Received: {names.dtype} {names.shape}")
+    return tuple(map(str, names))
+
+
+def _names(path: Path) -> set[str]:
+    """Names of the arrays in the file."""
+    return {member.filename.removesuffix(".npy") for member in _opened(path, zipfile.ZipFile.infolist)}
+
+
+def _read(path: Path, name: str) -> np.ndarray:
+    def read(archive: zipfile.ZipFile) -> np.ndarray:
+        try:
+            member = archive.getinfo(f"{name}.npy")
+        except KeyError:
+            raise DataError(f"{path} must hold an array {name!r}: it does not") from None
+        with archive.open(member) as file:
+            shape, _, dtype = _header(file)
+            claimed = math.prod(shape) * dtype.itemsize
+            if max(claimed, member.file_size) > MOST_BYTES or claimed > member.file_size:
+                raise DataError(
+                    f"{path}: {name} claims {claimed:,} bytes in a file of {member.file_size:,}: "
+                    f"at most {MOST_BYTES:,} are read, use a folder of images for more"
+                )
+        with archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    return _opened(path, read)
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _opened(path: Path, function: Any) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return function(archive)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error, MemoryError,
+            zipfile.BadZipFile, SyntaxError, TypeError) as error:  # fmt: skip
+        raise DataError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from None

@@ -1,0 +1,180 @@
+"""A folder of images packed once into one array in the cache folder, and read from there afterwards.
+
+A pack is a folder in the cache, named after the images' folder and the rule by which they were prepared:
+
+    images.npy      uint8 [N, S, S, C], read as a memory map
+    manifest.json   the rule, and a digest of every file's class, name, size and time
+    images.part     what an unfinished packing has written, with part.json, which says how much of it is good
+
+If a name, a size or a time in the folder changes, it is packed anew. Nothing is written into the folder itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_tools import files
+from data_tools.download import CACHE_VARIABLE, cache_folder
+from data_tools.errors import DataError, SuiteError
+from data_tools.images import LabelledImages, read_image
+from data_tools.progress import counting
+
+RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
+_PART_BYTES = 16 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The images of one folder, in a fixed order.
+
+    Attributes:
+        root: the folder.
+        class_names: in label order.
+        labels: int32 [N].
+        names: path of each image below `root`, N of them.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    labels: np.ndarray
+    names: list[str]
+
+    def digest(self) -> str:
+        """Follows every file's class, name, size and time of change."""
+        digest = hashlib.sha256(repr(self.class_names).encode())
+        for label, name in zip(self.labels.tolist(), self.names, strict=True):
+            found = os.stat(self.root / name)
+            digest.update(f"\0{label}/{name}\0{found.st_size}/{found.st_mtime_ns}".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+
+def packed(listing: Listing, image_size: int, channels: int) -> LabelledImages:
+    """The images of `listing` as a read-only memory map, packed first unless they are already.
+
+    Memory does not grow with the number of images. A packing that was killed goes on where it was.
+
+    Raises:
+        DataError: for an image that cannot be read, a folder that changes meanwhile, or a cache that cannot be written.
+    """
+    rule = {"image_size": image_size, "channels": channels, "preparation": RULE}
+    key = hashlib.sha256(repr((str(listing.root.resolve()), rule)).encode(errors="surrogateescape")).hexdigest()[:24]
+    pack = cache_folder() / "packed" / key
+    manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
+    manifest["class_names"] = list(listing.class_names)
+    with _cache_errors(pack):
+        pack.mkdir(parents=True, exist_ok=True)
+        with files.locked(pack / "lock"):
+            manifest["digest"] = listing.digest()
+            if _read_json(pack / "manifest.json") != manifest:
+                _pack(pack, listing, manifest, (image_size, image_size, channels))
+            images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
+    return LabelledImages(images, listing.labels, listing.class_names)
+
+
+def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) -> Iterator[list[Any]]:
+    """The images from `start` on, in parts, decoded by all cores: each as an array, or the DataError that it raised.
+
+    The next part is being decoded while the caller uses one.
+    """
+    rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
+
+    def read(index: int) -> Any:
+        try:
+            return read_image(listing.root / listing.names[index], image_size, channels)
+        except DataError as error:
+            return error
+
+    def submit(pool: ThreadPoolExecutor, first: int) -> list[Future]:
+        return [pool.submit(read, i) for i in range(first, min(first + rows, len(listing.names)))]
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
+        warnings.simplefilter("ignore")  # of Pillow, about metadata; set once, outside the threads
+        ahead = submit(pool, start)
+        try:
+            while ahead:
+                current, start = ahead, start + len(ahead)
+                ahead = submit(pool, start)
+                yield [future.result() for future in current]
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], image_shape: tuple[int, int, int]) -> None:
+    part, progress = pack / "images.part", pack / "part.json"
+    header = _npy_header((len(listing.names), *image_shape))
+    (pack / "manifest.json").unlink(missing_ok=True)
+    done = _already_done(progress, manifest) if part.is_file() else 0
+    if done == 0:
+        progress.unlink(missing_ok=True)  # before its images.part goes
+    with open(part, "r+b" if done else "wb") as file:
+        file.write(header)
+        file.truncate(len(header) + done * math.prod(image_shape))
+        file.seek(0, os.SEEK_END)
+        with counting(f"packing {listing.root}", len(listing.names), done=done) as advance:
+            for images in decoded(listing, image_shape[0], image_shape[2], done):
+                for image in images:
+                    if isinstance(image, DataError):
+                        raise image
+                    file.write(image.data)
+                file.flush()
+                os.fsync(file.fileno())
+                done += len(images)
+                files.replace_text(progress, json.dumps({"manifest": manifest, "done": done}))
+                advance(len(images))
+    if listing.digest() != manifest["digest"]:
+        raise DataError(f"{listing.root} was changed while it was read: run it again when it is at rest")
+    os.replace(part, pack / "images.npy")
+    files.replace_text(pack / "manifest.json", json.dumps(manifest, indent=1))
+    progress.unlink()
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _already_done(progress: Path, manifest: dict[str, Any]) -> int:
+    state = _read_json(progress)
+    return state["done"] if state is not None and state["manifest"] == manifest else 0
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _cache_errors(pack: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename} vanished while it was read: run it again") from None
+    except OSError as error:
+        raise DataError(
+            f"{pack} cannot be written ({error.strerror}): free space, or set {CACHE_VARIABLE} to another folder"
+        ) from None
+    except SuiteError as error:
+        raise DataError(f"{error}: set {CACHE_VARIABLE}") from None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,119 @@
+"""Training images as a `tf.data.Dataset`, for `fit` of any Keras model.
+
+    from data_tools import pipeline
+
+    images = pipeline.dataset("cifar10", "train", batch_size=64, flip=True, labels=False)
+    gan.fit(images, steps_per_epoch=781, epochs=40)
+
+It shows the images that `python -m tfgan_suite.fit` shows for the same seed, in the same order, to the bit: which image
+stands where is a function of (seed, position), which one is mirrored of (seed, step).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import data_tools
+from data_tools import batches, order
+from data_tools.images import LabelledImages
+
+
+def dataset(
+    data: str | LabelledImages,
+    split: str = "train",
+    *,
+    batch_size: int,
+    seed: int = 0,
+    image_size: int = 32,
+    channels: int = 3,
+    data_dir: Path | str | None = None,
+    labels: bool = True,
+    shuffle: bool = True,
+    flip: bool = False,
+    repeat: int | None = None,
+    first_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    drop_remainder: bool = True,
+) -> Any:
+    """Batches of images float32 [B, H, W, C] in [-1, 1], or of (images, labels int32 [B]).
+
+    Args:
+        data: a name in `data_tools.DATASETS`, or images that are already there.
+        split, image_size, channels, data_dir: for a name, as for `data_tools.load`.
+        batch_size: images per batch, of all shards together. A GAN whose `discriminator_steps` is k takes k times the
+            batch size of one update.
+        seed: of order and flips: the run's seed. The order of a pass is another one in each.
+        labels: whether batches are pairs of images and labels.
+        shuffle: False gives the order of the data.
+        flip: mirror half of the images left to right; leave it off where left and right differ, as in digits.
+        repeat: how many passes; None for an endless stream, of which `fit` takes `steps_per_epoch` batches at a time,
+            or it would never end. A batch may begin in one pass and end in the next, so that no image is left out.
+        first_step: number of batches that were drawn before; with it, a stream goes on where another one stopped.
+        shard: (index, count): this worker's part of every batch; the parts of all workers, one after the other, are
+            the batch.
+        drop_remainder: leave out the last batch of a finite stream if it is not full.
+
+    Raises:
+        DataError: for data that cannot be read.
+        ValueError: for numbers that do not fit.
+    """
+    import tensorflow as tf
+
+    if isinstance(data, str):
+        data = data_tools.load(data, split, image_size=image_size, channels=channels, data_dir=data_dir)
+    images = data
+    index, count = shard
+    _check(len(images), batch_size, repeat, first_step, index, count)
+    total = None if repeat is None else repeat * len(images)
+
+    def own_part(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Images and labels of this shard's part of a batch, and where it stands in it: start and end, of how many."""
+        first = int(step) * batch_size
+        size = batch_size if total is None else min(batch_size, total - first)
+        place = np.arange(first, first + size) % len(images)
+        chosen = order.indices(len(images), first, size, seed) if shuffle else place
+        start, end = size * index // count, size * (index + 1) // count
+        where = np.array([start, end, size], np.int32)
+        return np.asarray(images.images[chosen[start:end]]), images.labels[chosen[start:end]], where
+
+    def batch(step: Any) -> Any:
+        pixels, classes, where = tf.numpy_function(own_part, [step], (tf.uint8, tf.int32, tf.int32), stateful=False)
+        own = batch_size // count if total is None or drop_remainder else None
+        pixels.set_shape([own, *images.images.shape[1:]])
+        classes.set_shape([own])
+        result = batches.from_uint8_in_graph(pixels)
+        if flip:
+            chosen = batches.flips(where[2], seed, step)[where[0] : where[1]]
+            result = batches.flipped(result, tf.ensure_shape(chosen, [own]))
+        return (result, classes) if labels else result
+
+    if total is None:
+        steps = tf.data.Dataset.counter(first_step)
+    else:
+        num_batches = total // batch_size if drop_remainder else math.ceil(total / batch_size)
+        steps = tf.data.Dataset.range(first_step, max(first_step, num_batches))
+    options = tf.data.Options()
+    options.deterministic = True
+    # each worker is given its shard here; TensorFlow must not take a part of that part
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _check(num_images: int, batch_size: int, repeat: int | None, first_step: int, index: int, count: int) -> None:
+    if num_images < 1:
+        raise ValueError("data must hold an image. Received: none")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+    if repeat is not None and repeat < 1:
+        raise ValueError(f"repeat must be at least 1, or None for an endless stream. Received: repeat={repeat}")
+    if first_step < 0:
+        raise ValueError(f"first_step must be at least 0. Received: first_step={first_step}")
+    if not 0 <= index < count or batch_size % count:
+        raise ValueError(
+            f"shard must be (index, count), index from 0 to count - 1, and count a divisor of batch_size={batch_size}. "
+            f"Received: shard={(index, count)}"
+        )

@@ -1,0 +1,37 @@
+"""The splits, and the one rule for the split that chooses among checkpoints.
+
+`train` is what the dataset publishes as its training split, whole; `test` is what results are reported on; `selection`
+chooses a checkpoint or a hyperparameter and is never reported, so that a score on `test` was not chosen by it.
+
+- `shapes` draws its own 5,000 selection images; none of them is in `train`.
+- A folder with a folder `selection`, `val` or `validation` uses that.
+- Everywhere else it is carved out of `train`: a tenth, at most 5,000 images, by a fixed permutation. `train` keeps
+  them, because published protocols train on all of it, so there `selection` overlaps `train`: it can tell which
+  checkpoint is nearer to the data, not whether a network has memorised them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_tools.errors import NoSplitError
+from data_tools.images import LabelledImages
+
+SPLITS = ("train", "test", "selection")
+MOST_SELECTED = 5000
+_SEED = 20_260
+
+
+def require(dataset: str, split: str, having: Sequence[str]) -> None:
+    """Raises NoSplitError unless `split` is one of those that the dataset itself has."""
+    if split not in having:
+        raise NoSplitError(f"{dataset} has the splits {', '.join(having)}. Received: split={split!r}")
+
+
+def selection_of(train: LabelledImages) -> LabelledImages:
+    """The selection split carved out of `train` by the rule above, in the order of `train`; the same for the same N."""
+    count = min(MOST_SELECTED, max(1, len(train) // 10))
+    chosen = np.sort(np.random.default_rng(_SEED).permutation(len(train))[-count:])
+    return LabelledImages(np.asarray(train.images[chosen]), train.labels[chosen], train.class_names)
