@@ -38,7 +38,7 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
         raise DataError("the dataset 'npz' needs --data-dir FILE.npz, which holds images and, if there are any, labels")
     if not data_dir.is_file():
         raise DataError(f"--data-dir must be an .npz file. Received: {data_dir}, which is no file")
-    names = _names(data_dir)
+    names = names_in(data_dir)
     if "images" in names:
         splits.require(str(data_dir), split, ("train",))
         keys = "images", "labels"
@@ -61,12 +61,12 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
 
 def keras_split(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """The two arrays of a split of one of Keras' files, as they are."""
-    images, labels = (_read(path, name) for name in _KERAS[split])
+    images, labels = (read(path, name) for name in _KERAS[split])
     return images, labels
 
 
 def _images(path: Path, name: str) -> np.ndarray:
-    images = _read(path, name)
+    images = read(path, name)
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
@@ -78,7 +78,7 @@ def _images(path: Path, name: str) -> np.ndarray:
 
 
 def _labels(path: Path, name: str, count: int) -> np.ndarray:
-    labels = _read(path, name)
+    labels = read(path, name)
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
@@ -91,19 +91,25 @@ def _labels(path: Path, name: str, count: int) -> np.ndarray:
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
-    names = _read(path, "class_names")
+    names = read(path, "class_names")
     if names.dtype.kind != "U" or names.ndim != 1 or not 0 < len(names) <= MOST_CLASSES:
         raise DataError(f"{path}: class_names must be strings [classes]. Received: {names.dtype} {names.shape}")
     return tuple(map(str, names))
 
 
-def _names(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     """Names of the arrays in the file."""
     return {member.filename.removesuffix(".npy") for member in _opened(path, zipfile.ZipFile.infolist)}
 
 
-def _read(path: Path, name: str) -> np.ndarray:
-    def read(archive: zipfile.ZipFile) -> np.ndarray:
+def read(path: Path, name: str) -> np.ndarray:
+    """One array of the file, as it is.
+
+    Raises:
+        DataError: for a missing or damaged array, or one that claims more than `MOST_BYTES`.
+    """
+
+    def read_member(archive: zipfile.ZipFile) -> np.ndarray:
         try:
             member = archive.getinfo(f"{name}.npy")
         except KeyError:
@@ -119,7 +125,7 @@ def _read(path: Path, name: str) -> np.ndarray:
         with archive.open(member) as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
-    return _opened(path, read)
+    return _opened(path, read_member)
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:

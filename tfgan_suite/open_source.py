@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import data_tools
+from data_tools import npz
 from data_tools.images import LabelledImages
 from tfgan_suite import checkpoints, saved_models
 from tfgan_suite.errors import SuiteError, UsageError
@@ -151,22 +152,23 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 def _npz(path: Path, options: Options) -> Source:
     """Arrays `images` (or `arr_0`) [N, S, S, 1 or 3] and, if there, `labels` int [N] and `class_names`."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            key = "images" if "images" in stored.files else "arr_0"
-            images = stored[key]
-            labels = stored["labels"] if "labels" in stored.files else None
-            names = tuple(map(str, stored["class_names"])) if "class_names" in stored.files else ()
-    except Exception as error:  # zip and NumPy each raise their own on damage
-        raise SuiteError(f"{path} must be an .npz with the array images (or arr_0) [N, S, S, C] ({error})") from None
+    held = npz.names_in(path)
+    images = npz.read(path, "arr_0" if "arr_0" in held and "images" not in held else "images")
+    labels = npz.read(path, "labels") if "labels" in held else None
+    names = tuple(map(str, npz.read(path, "class_names"))) if "class_names" in held else ()
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3) or not len(images):
-        raise SuiteError(f"{path}: images must be [N, S, S, 1 or 3]. Received: {images.shape}")
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape or images.dtype.kind not in "fu":
+        raise SuiteError(
+            f"{path}: images must be uint8 or floats [N, S, S, 1 or 3]. "
+            f"Received: {images.dtype} {images.shape}"
+        )
     images = as_uint8(images, options.values, str(path), whole=True)
     labelled = labels is not None
     if labels is None:
         labels = np.zeros(len(images), np.int32)
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.max() >= npz.MOST_CLASSES:
+        raise SuiteError(f"{path}: labels must be {len(images)} integers. Received: {labels.dtype} {labels.shape}")
     names = names or tuple(map(str, range(int(labels.max()) + 1)))
     try:
         data = LabelledImages(images, labels.astype(np.int32), names)
