@@ -189,7 +189,7 @@ def _classes(scored: Scored) -> list[dict[str, Any]]:
     counts = scored.generated.histogram
     fractions = counts / counts.sum()
     lines = [
-        {"metric": "class_coverage", "value": metrics.class_coverage(fractions), "parameters": {"threshold": 0.02}},
+        {"metric": "class_coverage", "value": metrics.class_coverage(fractions), "parameters": {"share": 0.2}},
         {"metric": "smallest_class_fraction", "value": float(fractions.min())},
     ]
     if scored.real is not None and scored.real.statistics.histogram is not None:

@@ -256,12 +256,12 @@ def class_fractions(logits: np.ndarray) -> np.ndarray:
     return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]) / len(logits)
 
 
-def class_coverage(fractions: np.ndarray, threshold: float = 0.02) -> float:
-    """Fraction of the classes that hold more than `threshold` times their even share times the number of classes.
+def class_coverage(fractions: np.ndarray, share: float = 0.2) -> float:
+    """Fraction of the classes that hold more than `share` of their even part of the images, in [0, 1].
 
-    With ten classes and the default, those seen in more than 2 % of the images; with K classes, in more than 0.2 / K.
+    With ten classes and the default, those seen in more than 2 % of the images.
     """
-    return float((np.asarray(fractions) > threshold * 10 / len(fractions)).mean())
+    return float((np.asarray(fractions) > share / len(fractions)).mean())
 
 
 def class_histogram_divergence(counts: np.ndarray, reference_counts: np.ndarray) -> float:

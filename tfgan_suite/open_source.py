@@ -15,7 +15,7 @@ from data_tools.images import LabelledImages
 from tfgan_suite import checkpoints, saved_models
 from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.run_folder import RunFolder
-from tfgan_suite.sources import ArraySource, FileSource, GeneratorSource, Source, as_uint8
+from tfgan_suite.sources import ArraySource, FileSource, GeneratorSource, Source, as_uint8, require_range
 
 BEST = "best"
 NEWEST = "newest"
@@ -163,7 +163,9 @@ def _npz(path: Path, options: Options) -> Source:
             f"{path}: images must be uint8 or floats [N, S, S, 1 or 3]. "
             f"Received: {images.dtype} {images.shape}"
         )
-    images = as_uint8(images, options.values, str(path), whole=True)
+    pixels = as_uint8(images, options.values, str(path))
+    if images.dtype != np.uint8:
+        require_range(images.min(), images.max(), options.values, str(path))
     labelled = labels is not None
     if labels is None:
         labels = np.zeros(len(images), np.int32)
@@ -171,7 +173,7 @@ def _npz(path: Path, options: Options) -> Source:
         raise SuiteError(f"{path}: labels must be {len(images)} integers. Received: {labels.dtype} {labels.shape}")
     names = names or tuple(map(str, range(int(labels.max()) + 1)))
     try:
-        data = LabelledImages(images, labels.astype(np.int32), names)
+        data = LabelledImages(pixels, labels.astype(np.int32), names)
     except ValueError as error:
         raise SuiteError(f"{path}: {error}") from None
     return ArraySource(data, str(path), shuffle_seed=options.shuffle_seed, labelled=labelled)

@@ -22,6 +22,7 @@ LATENT_SEED = 1_000_003  # of evaluation; the sample grid uses another
 # --values -> what floating-point pixels range over
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "bytes": (0.0, 255.0)}
 _TOLERANCE = 0.005  # of the range
+_TELLING_IMAGES = 32  # enough to tell [0, 1] from [-1, 1]
 
 
 class Source(abc.ABC):
@@ -187,44 +188,60 @@ class GeneratorSource(Source):
         seed = self.record["latent_seed"]
         latents = latents_of(num_images, seed, self._latent_dim)
         labels = labels_of(num_images, seed, len(self.class_names) or 1)
+        smallest, largest = np.inf, -np.inf  # of the first images, whatever the batch
         for i in range(0, num_images, batch_size):
             rows = slice(i, min(i + batch_size, num_images))
             made = np.asarray(self._generate(latents[rows], labels[rows]))
             if made.shape[:1] != (rows.stop - i,) or made.ndim != 4:
                 raise SuiteError(f"{self.name} must make images [{rows.stop - i}, S, S, C]. Received: {made.shape}")
-            images = _rgb(as_uint8(made, self._values, self.name, whole=i == 0))
+            images = _rgb(as_uint8(made, self._values, self.name))
+            if made.dtype != np.uint8 and i < _TELLING_IMAGES:
+                first = made[: _TELLING_IMAGES - i]
+                smallest, largest = min(smallest, first.min()), max(largest, first.max())
+                if rows.stop >= min(_TELLING_IMAGES, num_images):
+                    require_range(smallest, largest, self._values, self.name)
             yield images, labels[rows].numpy() if self.class_names else None
 
 
-def as_uint8(images: np.ndarray, values: str, name: str, *, whole: bool) -> np.ndarray:
+def as_uint8(images: np.ndarray, values: str, name: str) -> np.ndarray:
     """Pixels as uint8, rounded to the nearest.
 
     Args:
         images: uint8, or numbers in the range that `values` names.
         values: a key of `RANGES`.
         name: whose images, for messages.
-        whole: whether these are enough pixels to tell [0, 1] from [-1, 1].
 
     Raises:
-        SuiteError: for pixels that are not finite, or not of that range.
+        SuiteError: for pixels that are not finite, or outside that range.
     """
     if images.dtype == np.uint8:
         return images
     if not np.isfinite(images).all():
         raise SuiteError(f"{name} has pixels that are not finite (NaN or infinity), so there is nothing to score")
     low, high = RANGES[values]
-    smallest, largest = float(images.min()), float(images.max())
     slack = _TOLERANCE * (high - low)
-    wrong = smallest < low - slack or largest > high + slack
-    unlikely = whole and ((values == "tanh" and smallest >= 0) or (values == "bytes" and largest <= 1))
-    if wrong or unlikely:
-        others = ", ".join(f"{key} for [{a:g}, {b:g}]" for key, (a, b) in RANGES.items() if key != values)
-        raise SuiteError(
-            f"{name} has pixels from {smallest:.3g} to {largest:.3g}, where [{low:g}, {high:g}] was expected: "
-            f"say what they are with --values ({others})"
-        )
+    if images.min() < low - slack or images.max() > high + slack:
+        raise _other_range(images.min(), images.max(), values, name)
     scaled = (np.clip(images.astype(np.float32), low, high) - low) * (255 / (high - low))
     return np.floor(scaled + 0.5).astype(np.uint8)
+
+
+def require_range(smallest: float, largest: float, values: str, name: str) -> None:
+    """Raises SuiteError if pixels between these two can hardly be of the range that `values` names.
+
+    Images in [-1, 1] without a single dark pixel are images in [0, 1], or in [0, 255] if none is above 1.
+    """
+    if (values == "tanh" and smallest >= 0) or (values == "bytes" and largest <= 1):
+        raise _other_range(smallest, largest, values, name)
+
+
+def _other_range(smallest: float, largest: float, values: str, name: str) -> SuiteError:
+    low, high = RANGES[values]
+    others = ", ".join(f"{key} for [{a:g}, {b:g}]" for key, (a, b) in RANGES.items() if key != values)
+    return SuiteError(
+        f"{name} has pixels from {smallest:.3g} to {largest:.3g}, where [{low:g}, {high:g}] was expected: "
+        f"say what they are with --values ({others})"
+    )
 
 
 def _rgb(images: np.ndarray) -> np.ndarray:

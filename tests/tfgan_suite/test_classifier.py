@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from data_tools import shapes
-from data_tools.images import LabelledImages
-from tfgan_suite import classifier, cli, evaluation, metrics
+from tfgan_suite import classifier, cli, metrics
 from tfgan_suite.errors import SuiteError, UsageError
 
 FINGERPRINT = "b176813b21fc2dd8e49a8a14bfbc7057fa5887a7217f694728fb6d6ddd77cfcd"

@@ -11,12 +11,13 @@ from PIL import Image
 
 from data_tools import shapes
 from models_zoo.randomness import labels_of
-from tfgan_suite import building, classifier, evaluation, fit, pictures, watchers
+from tfgan_suite import building, evaluation, fit, pictures, scoring_network, watchers
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
 from tfgan_suite.export import export
 from tfgan_suite.run_folder import create
 from tfgan_suite.sampling import Sampler
+from tfgan_suite.sources import GeneratorSource
 
 SETTINGS = Config(variant="cgan", width=0.05, latent_dim=4, batch_size=4, steps=1, num_classes=10)
 

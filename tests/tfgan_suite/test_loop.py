@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from data_tools import shapes
-from tfgan_suite import building, checkpoints, cli, fit, loop
+from tfgan_suite import building, checkpoints, cli, fit, loop, protocol
 from tfgan_suite.config import Config
 from tfgan_suite.errors import Interrupted, SuiteError
 from tfgan_suite.run_folder import create

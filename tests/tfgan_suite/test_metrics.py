@@ -4,11 +4,20 @@ import numpy as np
 import pytest
 
 from tfgan_suite.metrics import (
-    METRICS,
+    ScoreSums,
     asked_class_fraction,
+    authenticity,
+    class_coverage,
     class_fractions,
+    class_histogram_divergence,
     classifier_score,
+    density_coverage,
+    extrapolated,
     frechet_classifier_distance,
+    kernel_classifier_distance,
+    nearest_rows,
+    precision_recall,
+    split_assignment,
 )
 
 RNG = np.random.default_rng(0)
@@ -106,8 +115,16 @@ def test_class_fractions():
         (lambda: classifier_score(np.zeros((3, 2)), splits=4), "Received: splits=4, images=3"),
         (lambda: classifier_score(np.zeros((0, 2))), "N at least 1"),
         (lambda: classifier_score(np.array([[np.nan, 1]])), "must be finite"),
-        (lambda: frechet_classifier_distance(np.zeros((1, 3)), np.zeros((5, 3))), "two rows or more"),
-        (lambda: frechet_classifier_distance(np.zeros((5, 3)), np.zeros((5, 4))), r"\(5, 3\) and \(5, 4\)"),
+        (lambda: frechet_classifier_distance(np.zeros((1, 3)), np.zeros((5, 3))), "2 images or more. Received: 1"),
+        (lambda: frechet_classifier_distance(np.zeros((5, 3)), np.zeros((5, 4))), "as many columns as the reference: 3 and 4"),
+        (lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((5, 3)), subset_size=6), "drawn from 5"),
+        (lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((9, 4))), "as many columns: 3 and 4"),
+        (
+            lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((5, 3)), protocol="blocks", subset_size=2),
+            "5 images cannot be cut into 5 blocks",
+        ),
+        (lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((5, 3)), protocol="x"), "Received: 'x'"),
+        (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), "3 neighbours need 4 images or more"),
         (lambda: class_fractions(np.array([[np.inf, 1]])), "must be finite"),
     ],
 )
@@ -116,12 +133,154 @@ def test_refusals(call, message):
         call()
 
 
-def test_table_names_its_functions():
-    assert all(function.__name__ == name for name, function in METRICS.items())
-
-
 def test_asked_class_fraction_counts_the_hits():
     logits = np.eye(4)[[0, 1, 2, 3, 3]]
     assert asked_class_fraction(logits, np.array([0, 1, 0, 3, 2])) == 0.6
     with pytest.raises(ValueError, match="labels must be one for each of 5 images"):
         asked_class_fraction(logits, np.array([0, 1]))
+
+
+def test_streamed_score_equals_the_whole_whatever_the_parts():
+    logits = RNG.normal(size=(71, 6)) * 3
+    order = np.random.default_rng(5).permutation(71)
+    expected = classifier_score(logits[order], splits=4)
+    assert classifier_score(logits, splits=4, order=order) == pytest.approx(expected, rel=1e-9)
+    assert classifier_score(logits, splits=4) != pytest.approx(expected, rel=1e-6)
+    sums = [ScoreSums(split_assignment(71, 4, order), 4, 6) for _ in range(2)]
+    for first, last, which in ((0, 32, 0), (32, 64, 1), (64, 71, 1)):
+        sums[which].update(first, logits[first:last])
+    assert sums[0].merge(sums[1]).value() == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_class_of_certain_predictions_scores_exactly_one():
+    certain = np.full((20, 7), -1e4)
+    certain[:, 2] = 1e4
+    assert classifier_score(certain, splits=3) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("images", "splits"), [(10, 3), (11, 4), (7, 7), (1024, 10)])
+def test_splits_are_the_published_slices(images, splits):
+    assignment = split_assignment(images, splits)
+    for i in range(splits):
+        chosen = np.flatnonzero(assignment == i).tolist()
+        assert chosen == list(range(images))[i * images // splits : (i + 1) * images // splits]
+
+
+def kernel_sum_by_loops(x, y):
+    """Unbiased squared MMD from its definition, pair by pair."""
+
+    def kernel(a, b):
+        return (float(np.dot(a, b)) / len(a) + 1) ** 3
+
+    n, m = len(x), len(y)
+    xx = sum(kernel(x[i], x[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    yy = sum(kernel(y[i], y[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    return xx + yy - 2 * sum(kernel(a, b) for a in x for b in y) / (n * m)
+
+
+def test_kernel_distance_in_blocks_equals_brute_force():
+    one, other = RNG.normal(size=(17, 5)), RNG.normal(size=(12, 5)) + 0.3
+    whole, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=20)
+    assert whole == pytest.approx(kernel_sum_by_loops(one, other), rel=1e-9) and spread is None
+    value, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=6)
+    # three blocks: of 17 the sizes 5, 6, 6, of 12 three times 4
+    blocks = [
+        kernel_sum_by_loops(a, b)
+        for a, b in zip(np.split(one, [5, 11]), np.split(other, [4, 8]), strict=True)
+    ]
+    assert value == pytest.approx(np.mean(blocks), rel=1e-9)
+    assert spread == pytest.approx(np.std(blocks, ddof=1) / np.sqrt(3), rel=1e-9)
+
+
+def test_kernel_distance_over_subsets_equals_brute_force():
+    one, other = RNG.normal(size=(17, 5)), RNG.normal(size=(12, 5)) + 0.3
+    value, spread = kernel_classifier_distance(one, other, subsets=4, subset_size=6, seed=3)
+    rng = np.random.default_rng(3)
+    expected = [
+        kernel_sum_by_loops(one[rng.choice(17, 6, replace=False)], other[rng.choice(12, 6, replace=False)])
+        for _ in range(4)
+    ]
+    assert value == pytest.approx(np.mean(expected), rel=1e-9)
+    assert spread == pytest.approx(np.std(expected), rel=1e-9)
+    assert kernel_classifier_distance(one, other, subsets=4, subset_size=6, seed=4)[0] != value
+    assert kernel_classifier_distance(one, other, subsets=5, subset_size=6, seed=3)[0] != value
+
+
+def test_kernel_distance_is_unbiased():
+    """Of two samples of one distribution the mean over many draws is 0 within its error, from both sides."""
+    values = [
+        kernel_classifier_distance(*RNG.normal(size=(2, 20, 4)), protocol="blocks", subset_size=20)[0]
+        for _ in range(400)
+    ]
+    assert abs(np.mean(values)) < 4 * np.std(values) / 20
+
+
+def distances_by_loops(x, y):
+    return np.array([[np.sqrt(((a - b) ** 2).sum()) for b in y] for a in x])
+
+
+def test_neighbour_metrics_equal_brute_force():
+    fake, real = RNG.normal(size=(40, 3)) * 0.7, RNG.normal(size=(50, 3))
+    between = distances_by_loops(fake, real)
+
+    def radii(rows, k):
+        return np.sort(distances_by_loops(rows, rows), axis=1)[:, k]  # column 0 is the row itself
+
+    precision = (between <= radii(real, 3)).any(axis=1).mean()
+    recall = (between.T <= radii(fake, 3)).any(axis=1).mean()
+    assert precision_recall(fake, real, k=3) == (pytest.approx(precision, rel=1e-9), pytest.approx(recall, rel=1e-9))
+    assert precision_recall(fake, real, k=1) != precision_recall(fake, real, k=3)
+    inside = between < radii(real, 5)
+    expected = pytest.approx(inside.sum() / (5 * 40), rel=1e-9), pytest.approx(inside.any(axis=0).mean(), rel=1e-9)
+    assert density_coverage(fake, real, k=5) == expected
+    own = radii(real, 1)
+    nearest = between.argmin(axis=1)
+    value, found, ratios = authenticity(fake, real)
+    assert value == pytest.approx((between.min(axis=1) >= own[nearest]).mean(), rel=1e-9)
+    np.testing.assert_array_equal(found, nearest)
+    np.testing.assert_allclose(ratios, between.min(axis=1) / own[nearest], rtol=1e-9)
+    rows, squared = nearest_rows(fake, real, 4)
+    np.testing.assert_array_equal(rows, np.argsort(between, axis=1)[:, :4])
+    np.testing.assert_allclose(squared, np.sort(between, axis=1)[:, :4] ** 2, rtol=1e-9)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    fake, real = RNG.normal(size=(40, 3)), RNG.normal(size=(50, 3))
+    whole = precision_recall(fake, real), density_coverage(fake, real), authenticity(fake, real)[0]
+    monkeypatch.setattr("tfgan_suite.metrics._ROWS", 7)
+    assert (precision_recall(fake, real), density_coverage(fake, real), authenticity(fake, real)[0]) == whole
+
+
+def test_neighbour_metrics_of_equal_and_of_distant_sets():
+    one = RNG.normal(size=(100, 4))
+    assert precision_recall(one, one) == (1, 1)
+    assert density_coverage(one, one)[1] == 1
+    assert authenticity(one, one)[0] == 0  # every image is a copy
+    assert precision_recall(one, one + 100) == (0, 0)
+    assert density_coverage(one, one + 100) == (0, 0)
+    assert authenticity(one + 100, one)[0] == 1
+
+
+def test_density_of_equal_distributions_is_one():
+    """Its expectation is 1 if both are drawn from one law (Naeem et al., section 3.2)."""
+    values = [density_coverage(*RNG.normal(size=(2, 200, 4)), k=5)[0] for _ in range(30)]
+    assert np.mean(values) == pytest.approx(1, abs=0.05)
+
+
+def test_class_histograms():
+    assert class_coverage(np.array([0.5, 0.45, 0.03, 0.02] + [0.0] * 6)) == 0.3
+    assert class_coverage(np.full(1000, 1e-3)) == 1  # an even share, of a thousand classes
+    assert class_coverage(np.array([0.5, 0.45, 0.03, 0.02] + [0.0] * 6), share=0.1) == 0.4
+    p, q = np.array([30, 10, 0]), np.array([20, 20, 10])
+    smoothed = (q + 0.5) / (q + 0.5).sum()
+    expected = 0.75 * np.log(0.75 / smoothed[0]) + 0.25 * np.log(0.25 / smoothed[1])
+    assert class_histogram_divergence(p, q) == pytest.approx(expected, rel=1e-9)
+    assert class_histogram_divergence(np.array([5, 5]), np.array([10, 0])) > 0.8  # finite, though a class is missing
+    assert class_histogram_divergence(np.array([5, 5]), np.array([70, 70])) == 0
+
+
+def test_extrapolation_is_exact_where_the_bias_is_proportional():
+    def biased(n):
+        return 3.5 + 120 / n
+
+    assert extrapolated(biased(1000), biased(500)) == pytest.approx(3.5, rel=1e-9)
