@@ -76,6 +76,7 @@ def fetch() -> Path:
     with _alone(root / f".{ARCHIVE}.lock"):
         if (target / "saved_model.pb").is_file():
             return target
+        files.remove_temporaries(root)  # of a process that was killed
         url = f"{HANDLE}?tf-hub-format=compressed"
         archive = download(url, None, folder=root, name=ARCHIVE, flag="--inception")
         try:

@@ -132,8 +132,9 @@ def sliced_wasserstein(real: Any, fake: Any, *, seed: int = 0, **options: Any) -
     from real images, which is its noise, and of real from fake ones.
 
     Deviations: projections are drawn from TensorFlow's global generator and patches from NumPy's, both of which are set
-    to `seed` here (NumPy's is put back afterwards, TensorFlow's cannot be); patches are normalised one by one, not per channel over all patches as
-    in the paper; a patch of one colour gives NaN; the side must be even at every level but the last.
+    to `seed` here (NumPy's is put back afterwards, TensorFlow's cannot be); patches are normalised one by one, not per
+    channel over all patches as in the paper; a patch of one colour gives NaN; the side must be even at every level but
+    the last.
 
     Args:
         real, fake: [N, S, S, 3], as many of one as of the other.

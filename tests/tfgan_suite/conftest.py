@@ -1,0 +1,21 @@
+"""The small models of `tiny_models.py`, for whichever test wants one."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_models():
+    """The module `tiny_models`: the tests are no package, so it cannot be imported by name."""
+    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny_models.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_inception(tiny_models, tmp_path_factory):
+    """Folder of a SavedModel with the inputs and outputs of TF-GAN's Inception."""
+    return tiny_models.save(tmp_path_factory.mktemp("tiny") / "inception")
