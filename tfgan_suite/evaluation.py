@@ -19,6 +19,7 @@ from tfgan_suite.statistics import Needs, Statistics, gather
 
 FEWEST_IMAGES = 2048  # below it a Frechet distance is mostly bias
 _MOST_NAMED_CLASSES = 100
+_SUBSET = 1000  # images in a subset of the kernel distance
 _INCEPTION_NAMES = {
     "classifier_score": "inception_score",
     "frechet_classifier_distance": "fid",
@@ -56,6 +57,11 @@ class Protocol:
             raise UsageError(
                 f"{self.num_images} images in {self.splits} splits leave a split with one image, whose score is 1 "
                 f"whatever it shows: more --num-images or fewer --splits"
+            )
+        if "kernel" in self.metrics and self.kernel_protocol == "subsets" and self.num_images < _SUBSET:
+            raise UsageError(
+                f"subsets of {_SUBSET} images cannot be drawn from {self.num_images}: more --num-images, or "
+                f"--kernel-protocol blocks"
             )
 
 
@@ -155,10 +161,10 @@ def _per_class(scored: Scored) -> list[dict[str, Any]]:
 
 def _kernel(scored: Scored) -> list[dict[str, Any]]:
     features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
-    size = 1000 if scored.protocol.kernel_protocol == "subsets" else 1024
+    size = _SUBSET if scored.protocol.kernel_protocol == "subsets" else 1024
     given = {"protocol": scored.protocol.kernel_protocol, "subset_size": size, "seed": scored.protocol.seed}
     value, spread = metrics.kernel_classifier_distance(features, real, **given)
-    what = "population standard deviation over 100 subsets" if size == 1000 else "standard error over blocks"
+    what = "population standard deviation over 100 subsets" if size == _SUBSET else "standard error over blocks"
     spread_is = what if spread is not None else None
     return [
         {
@@ -329,24 +335,26 @@ def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[dict[st
     from tfgan_suite import tfgan
 
     asked = set(scored.protocol.metrics)
-    results = []
+    results: list[dict[str, Any]] = []
     if "score" in asked:
-        results.append(("tfgan_inception_score", tfgan.inception_score(scored.generated.kept("logits"))))
-    if "frechet" in asked or "kernel" in asked:
-        features = scored.generated.kept("pool_3")
-        try:
-            real = scored.reference().kept("pool_3")
-        except SuiteError:
-            report("note: stored statistics have no features, so TF-GAN's own distances are left out")
-            real = None
-        if real is not None and "frechet" in asked:
-            results.append(("tfgan_fid", tfgan.frechet_distance(features, real)))
-        if real is not None and "kernel" in asked:
-            results.append(("tfgan_kid", tfgan.kernel_distance(features, real)))
-    for name, value in results:
-        if not np.isfinite(value):
-            report(f"note: TF-GAN's own function gave {value} for {name}, which is left out")
-    return [{"metric": name, "value": float(value), "splits": 1} for name, value in results if np.isfinite(value)]
+        value = tfgan.inception_score(scored.generated.kept("logits"))
+        results.append({"metric": "tfgan_inception_score", "value": value})
+    if scored.real is not None and asked & {"frechet", "kernel"}:
+        if not scored.real.has_features:
+            report(f"note: {scored.real.name} has no features, so TF-GAN's own distances are left out")
+            asked -= {"frechet", "kernel"}
+        else:
+            features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
+    if "frechet" in asked:
+        results.append({"metric": "tfgan_fid", "value": tfgan.frechet_distance(features, real)})
+    if "kernel" in asked:
+        value, error = tfgan.kernel_distance(features, real)
+        spread = {"spread": error, "spread_is": "standard error over blocks"} if np.isfinite(error) else {}
+        results.append({"metric": "tfgan_kid", "value": value, "parameters": {"protocol": "blocks"}, **spread})
+    for result in results:
+        if not np.isfinite(result["value"]):
+            report(f"note: TF-GAN's own function gave {result['value']} for {result['metric']}, which is left out")
+    return [{**result, "splits": 1} for result in results if np.isfinite(result["value"])]
 
 
 def record_of(scored: Scored, seconds: float) -> dict[str, Any]:

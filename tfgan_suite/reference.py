@@ -38,6 +38,11 @@ class Reference:
     num_images: int | None
     class_names: tuple[str, ...] = ()
 
+    @property
+    def has_features(self) -> bool:
+        """Whether there are features of single images, which stored statistics are without."""
+        return self.statistics.needs.outputs
+
 
 def reference_of(
     source: Source,

@@ -1,0 +1,245 @@
+"""`python -m tfgan_suite.evaluate`, from what a user types to the scores in the file."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_tools import shapes
+from data_tools.download import CACHE_VARIABLE
+from tfgan_suite import building, checkpoints, classifier, cli, evaluate, inception, metrics, protocol, scoring_network
+from tfgan_suite.config import Config
+from tfgan_suite.errors import UsageError
+from tfgan_suite.evaluation import METRICS, Protocol
+from tfgan_suite.export import export
+from tfgan_suite.run_folder import create
+
+DATA = shapes.draw(120, seed=1)
+SETTINGS = Config(variant="cgan", width=0.05, latent_dim=4, batch_size=4, steps=1, num_classes=10)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    np.savez("real.npz", images=DATA.images, labels=DATA.labels, class_names=np.array(DATA.class_names))
+    few = shapes.draw(60, seed=2)
+    np.savez("other.npz", images=few.images, labels=few.labels, class_names=np.array(few.class_names))
+    return tmp_path
+
+
+def scores(*arguments):
+    evaluate.main([*map(str, arguments), "--output", "out.json"])
+    lines = json.load(open("out.json"))
+    for line in lines:
+        protocol.check(line)
+    return {line["metric"]: line for line in lines}
+
+
+def values(*arguments):
+    return {name: line["value"] for name, line in scores(*arguments).items()}
+
+
+def test_the_command_and_the_functions_agree(place):
+    network = scoring_network.load("shapes")
+    outputs = [
+        {name: np.asarray(value) for name, value in network(data.images).items()}
+        for data in (shapes.draw(60, seed=2), DATA)
+    ]
+    found = scores("other.npz", "--reference", "real.npz", "--classifier", "shapes", "--shuffle-seed", "None",
+                   "--splits", 3)  # fmt: skip
+    mean, deviation = metrics.classifier_score(outputs[0]["logits"], 3)
+    assert found["classifier_score"]["value"] == pytest.approx(mean, rel=1e-5)
+    assert found["classifier_score"]["spread"] == pytest.approx(deviation, rel=1e-4)
+    distance = metrics.frechet_classifier_distance(outputs[0]["pool_3"], outputs[1]["pool_3"])
+    line = found["frechet_classifier_distance"]
+    assert line["value"] == pytest.approx(distance, rel=1e-4)
+    halves = [
+        metrics.frechet_classifier_distance(half, outputs[1]["pool_3"]) for half in np.split(outputs[0]["pool_3"], 2)
+    ]
+    assert line["at_half"] == pytest.approx(np.mean(halves), rel=1e-4)
+    assert line["extrapolated"] == pytest.approx(2 * line["value"] - line["at_half"], rel=1e-9)
+    assert (line["num_generated"], line["num_real"], line["order"]) == (60, 120, "as stored")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--splits", 2),
+        ("--num-images", 50),
+        ("--shuffle-seed", 4),
+        ("--resize", "tf1", "--image-size", 24),
+        ("--reference", "shapes:test"),
+        ("--per-class",),
+        ("--metrics", "score"),
+        ("--kernel-protocol", "blocks"),
+        ("--values", "sigmoid"),
+        ("--classifier", "mine.npz"),
+        ("--training", "real.npz"),
+        ("--data-dir", "elsewhere"),
+    ],
+)
+def test_every_option_does_something(option, place):
+    """Another result, or a refusal that names what was given: never the same numbers in silence."""
+    import keras
+
+    from models_zoo.classifier import classifier as small
+
+    keras.utils.set_random_seed(0)
+    about = {"test_accuracy": 0.1}
+    classifier.save(place / "mine.npz", small(32, 3, 10), name="mine", data=DATA, about=about)
+    arrays = dict(np.load("other.npz"))
+    arrays["images"] = arrays["images"] / np.float32(127.5) - 1
+    if "--values" in option:
+        arrays["images"] = (arrays["images"] + 1) / 2
+    np.savez("other.npz", **arrays)
+    base = ["other.npz", "--classifier", "shapes", "--reference", "real.npz"]
+    if "--training" in option:
+        assert "authenticity" in values(*base, "--metrics", "memorisation", "score", *option)
+        return
+    if "--kernel-protocol" in option:
+        with pytest.raises(UsageError, match="--kernel-protocol blocks"):
+            values(*base, "--metrics", "kernel")
+        assert values(*base, "--metrics", "kernel", *option)
+        return
+    if "--values" in option:
+        with pytest.raises(Exception, match="--values"):
+            values(*base)
+        assert values(*base, *option)
+        return
+    if "--data-dir" in option:
+        with pytest.raises(Exception, match="elsewhere"):
+            values("shapes:test", "--classifier", "shapes", *option)
+        return
+    if "--resize" in option:
+        for i in range(20):
+            Image.fromarray(DATA.images[i]).save(f"{i}.png")
+        base = [".", "--classifier", "shapes", "--reference", "shapes:test", "--image-size", 24]
+        assert values(*base) != values(*base, "--resize", "tf1")
+        assert scores(*base, "--resize", "tf1")["classifier_score"]["resize"].startswith("tf1")
+        return
+    assert values(*base) != values(*base, *option)
+
+
+@pytest.fixture
+def run(place):
+    """A run folder with two checkpoints, and its export."""
+    import tensorflow as tf
+
+    gan = building.build(SETTINGS)
+    run = create(SETTINGS, place / "run")
+    run.write_config(SETTINGS, "0", DATA.class_names)
+    images = tf.random.stateless_uniform((4, 32, 32, 3), [1, 2], -1, 1)
+    for step in (1, 2):
+        gan.train_step((images, tf.constant([0, 1, 2, 3])))
+        checkpoints.save(run.checkpoints, step, checkpoints.arrays_of(gan.state()), keep=3)
+    checkpoints.write(run.best, checkpoints.read(checkpoints.path_of(run.checkpoints, 1)))
+    export(gan.ema_generator, run.export, settings=SETTINGS, class_names=DATA.class_names, scores=[])
+    return run
+
+
+def test_a_run_is_scored_by_default_against_its_test_split(run, capsys):
+    evaluate.main([str(run.path), "--num-images", "60"])
+    lines = json.loads((run.path / "evaluation.json").read_text())
+    assert {line["metric"] for line in lines} == {
+        "classifier_score", "frechet_classifier_distance", "class_coverage", "smallest_class_fraction",
+        "class_histogram_kl", "asked_class_fraction",
+    }  # fmt: skip
+    assert {(line["reference"], line["weights"], line["step"], line["images_seen"]) for line in lines} == {
+        ("shapes:test", "ema", 2, 8)
+    }
+    printed = capsys.readouterr()
+    assert "extrapolated" in printed.out and str(run.path / "evaluation.json") in printed.out
+    assert "warning: a Frechet distance of 60 images is mostly bias; 2,048" in printed.err
+    assert "60 images against 10,000 of shapes:test" in printed.err
+
+
+@pytest.mark.parametrize("option", [("--weights", "raw"), ("--checkpoint", "best"), ("--latent-seed", 3)])
+def test_options_of_runs(run, option):
+    base = [run.path, "--num-images", 40]
+    plain, other = scores(*base), scores(*base, *option)
+    assert plain["classifier_score"]["value"] != other["classifier_score"]["value"]
+    if option == ("--checkpoint", "best"):
+        assert other["classifier_score"]["step"] == 1
+    exported = scores(run.export, "--num-images", 40, "--classifier", "shapes", "--reference", "shapes:test")
+    assert exported["classifier_score"]["value"] == plain["classifier_score"]["value"]
+    assert exported["frechet_classifier_distance"]["value"] == plain["frechet_classifier_distance"]["value"]
+
+
+def test_memorisation_shows_copies(place):
+    copies = DATA.images[:40].copy()
+    copies[20:] = shapes.draw(40, seed=9).images[20:]
+    np.savez("half.npz", images=copies)
+    arguments = ("--classifier", "shapes", "--metrics", "score", "memorisation", "--training", "real.npz")
+    line = scores("half.npz", *arguments)["authenticity"]
+    assert 0 < line["value"] <= 0.5 and line["parameters"]["training_images"] == 120
+    picture = Image.open(place / line["parameters"]["picture"])
+    assert picture.size == (9 * 34 + 2, 10 * 34 + 2)
+    pixels = np.asarray(picture)
+    for row in range(10):  # the most suspicious rows are copies, whose nearest neighbour they are themselves
+        top = 2 + 34 * row
+        np.testing.assert_array_equal(pixels[top : top + 32, 2:34], pixels[top : top + 32, 36:68])
+
+
+def test_statistics_as_reference(place):
+    from_images = scores("other.npz", "--classifier", "shapes", "--reference", "real.npz", "--save-reference", "s.npz")
+    from_file = scores("other.npz", "--classifier", "shapes", "--reference", "s.npz")
+    one, other = (found["frechet_classifier_distance"] for found in (from_images, from_file))
+    assert other["value"] == pytest.approx(one["value"], rel=1e-6)
+    assert (other["reference"], other["num_real"]) == ("s.npz", 120)
+    np.savez("wrong.npz", mu=np.zeros(7), sigma=np.eye(7))
+    with pytest.raises(Exception, match="64 and 7"):
+        scores("other.npz", "--classifier", "shapes", "--reference", "wrong.npz")
+    with pytest.raises(Exception, match="no features of single images"):
+        scores("other.npz", "--classifier", "shapes", "--reference", "s.npz", "--metrics", "precision_recall")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["other.npz", "--num-images", "61"], "has 60 images, fewer than the 61"),
+        (["other.npz", "--splits", "61"], "--splits must be from 1 to the number of images, 60. Received: 61"),
+        (["other.npz", "--splits", "31"], "leave a split with one image"),
+        (["other.npz", "--num-images", "1"], "2 images or more"),
+        (["other.npz", "--metrics", "frechet"], "give --reference"),
+        (["other.npz", "--metrics", "kernel", "--reference", "real.npz"], "subsets of 1000 images cannot be drawn from 60"),
+        (["other.npz", "--metrics", "memorisation"], "give --training"),
+        (["other.npz", "--save-reference", "x.npz"], "--save-reference needs --reference"),
+        (["other.npz", "--per-class", "--reference", "grey.npz"], "same classes"),
+        (["other.npz", "--per-class", "--reference", "one.npz"], "2 images or more of each class"),
+        (["other.npz", "--resize", "nearest"], "nearest"),
+        (["nowhere"], "SOURCE must be"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_in_words(place, capsys, arguments, message):
+    np.savez("grey.npz", images=DATA.images[..., 0])
+    labels = np.where(np.arange(120) == 0, 9, DATA.labels % 9)
+    np.savez("one.npz", images=DATA.images, labels=labels, class_names=np.array(DATA.class_names))
+    assert cli.run(evaluate.main, [*arguments, "--classifier", "shapes"]) in (1, 2)
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert message in " ".join(printed) and sum(line.startswith("error") for line in printed) == 1
+    assert not (place / "evaluation.json").exists()
+
+
+def test_inception_gives_its_names_and_tfgan_gives_its_values(tiny_inception, place):
+    found = scores("other.npz", "--reference", "real.npz", "--inception", tiny_inception, "--splits", 1,
+                   "--metrics", "score", "frechet", "kernel", "--kernel-protocol", "blocks")  # fmt: skip
+    assert set(found) == {"inception_score", "fid", "kid", "tfgan_inception_score", "tfgan_fid", "tfgan_kid"}
+    for exact, other in (("inception_score", "tfgan_inception_score"), ("kid", "tfgan_kid")):
+        assert found[other]["value"] == pytest.approx(found[exact]["value"], rel=1e-3, abs=1e-5)
+    assert found["fid"]["classifier"] == "tfgan-inception" and found["fid"]["resize"] == "tf1 bilinear to 299"
+    assert found["fid"]["values"] == "(x - 128) / 128"
+    assert found["fid"]["classifier_fingerprint"] == inception.load(tiny_inception).fingerprint
+    assert math.isfinite(found["tfgan_fid"]["value"])
+    clean = scores("other.npz", "--reference", "real.npz", "--inception", tiny_inception, "--resize", "clean")
+    assert clean["fid"]["value"] != found["fid"]["value"] and clean["fid"]["resize"].startswith("clean")
+
+
+def test_metrics_are_those_of_the_table():
+    names = evaluate.MetricName.__args__
+    assert set(names) == {*METRICS, "memorisation"}
+    assert all(metric.about for metric in METRICS.values())
+    with pytest.raises(UsageError, match="2 images or more"):
+        Protocol(1)
