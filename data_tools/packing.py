@@ -33,6 +33,7 @@ from data_tools.images import LabelledImages, read_image
 from data_tools.progress import counting
 
 RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
+_TASK = 8  # images that a thread decodes before it asks for more
 _PART_BYTES = 16 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
 
 
@@ -61,17 +62,22 @@ class Listing:
         return digest.hexdigest()
 
 
-def packed(listing: Listing, image_size: int, channels: int) -> LabelledImages:
+def packed(listing: Listing, image_size: int, channels: int, cache: Path | None = None) -> LabelledImages:
     """The images of `listing` as a read-only memory map, packed first unless they are already.
 
-    Memory does not grow with the number of images. A packing that was killed goes on where it was.
+    Memory does not grow with the number of images, but for their names. A packing that was killed goes on where it was.
+
+    Args:
+        listing: what to pack.
+        image_size, channels: see `data_tools.images.read_image`.
+        cache: where packs are kept; the cache folder if None.
 
     Raises:
         DataError: for an image that cannot be read, a folder that changes meanwhile, or a cache that cannot be written.
     """
     rule = {"image_size": image_size, "channels": channels, "preparation": RULE}
     key = hashlib.sha256(repr((str(listing.root.resolve()), rule)).encode(errors="surrogateescape")).hexdigest()[:24]
-    pack = cache_folder() / "packed" / key
+    pack = (cache or cache_folder()) / "packed" / key
     manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
     manifest["class_names"] = list(listing.class_names)
     with _cache_errors(pack):
@@ -91,26 +97,31 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
     """
     rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
 
-    def read(index: int) -> Any:
-        try:
-            return read_image(listing.root / listing.names[index], image_size, channels)
-        except DataError as error:
-            return error
+    def read(indices: range) -> list[Any]:
+        return [_read(listing.root / listing.names[index], image_size, channels) for index in indices]
 
     def submit(pool: ThreadPoolExecutor, first: int) -> list[Future]:
-        return [pool.submit(read, i) for i in range(first, min(first + rows, len(listing.names)))]
+        end = min(first + rows, len(listing.names))
+        return [pool.submit(read, range(i, min(i + _TASK, end))) for i in range(first, end, _TASK)]
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")  # of Pillow, about metadata; set once, outside the threads
         ahead = submit(pool, start)
         try:
             while ahead:
-                current, start = ahead, start + len(ahead)
+                current, start = ahead, start + rows
                 ahead = submit(pool, start)
-                yield [future.result() for future in current]
+                yield [image for future in current for image in future.result()]
         finally:
             for future in ahead:
                 future.cancel()
+
+
+def _read(path: Path, image_size: int, channels: int) -> Any:
+    try:
+        return read_image(path, image_size, channels)
+    except DataError as error:
+        return error
 
 
 def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], image_shape: tuple[int, int, int]) -> None:
@@ -176,5 +187,6 @@ def _cache_errors(pack: Path) -> Iterator[None]:
         raise DataError(f"{error}: set {CACHE_VARIABLE}") from None
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,11 @@
 """Shared by all tests: no network but loopback, a quiet TensorFlow, and small things to build on."""
 
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,15 @@ def no_network(monkeypatch):
 def own_cache(monkeypatch, tmp_path_factory):
     """Downloads and packed folders of a test go where no other test, and no user, has any."""
     monkeypatch.setenv("TFGAN_SUITE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def sources():
+    """The module `tests/sources.py`: hand-made sources of every dataset."""
+    spec = importlib.util.spec_from_file_location("sources", Path(__file__).parent / "sources.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

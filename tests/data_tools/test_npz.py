@@ -1,0 +1,127 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from data_tools import npz
+from data_tools.errors import DataError, NoSplitError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), dtype=np.uint8)
+
+
+def load(path, split="train", **form):
+    return npz.load(split, data_dir=path, **{"image_size": 20, **form})
+
+
+def save(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_images_labels_and_names(tmp_path, compressed):
+    write = np.savez_compressed if compressed else np.savez
+    write(tmp_path / "a.npz", images=IMAGES, labels=np.arange(6) % 2, class_names=np.array(["x", "y"]))
+    data = load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert data.labels.tolist() == [0, 1, 0, 1, 0, 1] and data.class_names == ("x", "y")
+
+
+def test_what_is_left_out(tmp_path):
+    data = load(save(tmp_path / "a.npz", images=IMAGES[..., 0]), channels=1)
+    np.testing.assert_array_equal(data.images, IMAGES[..., :1])
+    assert data.class_names == ("images",) and not data.labels.any()
+    data = load(save(tmp_path / "b.npz", images=IMAGES, labels=np.array([[3]] * 6)))
+    assert data.class_names == ("0", "1", "2", "3") and data.labels.tolist() == [3] * 6
+
+
+def test_keras_names_give_two_splits(tmp_path):
+    path = save(tmp_path / "a.npz", x_train=IMAGES, y_train=np.zeros(6, int), x_test=IMAGES[:2], y_test=np.ones(2, int))
+    assert len(load(path)) == 6 and load(path, "test").labels.tolist() == [1, 1]
+    with pytest.raises(NoSplitError, match="has the splits train. Received: split='test'"):
+        load(save(tmp_path / "b.npz", images=IMAGES), "test")
+    with pytest.raises(NoSplitError, match="has the splits train. Received: split='test'"):
+        load(save(tmp_path / "c.npz", x_train=IMAGES), "test")
+
+
+WRONG = {
+    "floats": ({"images": IMAGES / 255}, r"images must be uint8 .*Received: float64 \(6, 20, 20, 3\)"),
+    "two channels": ({"images": IMAGES[..., :2]}, r"images must be uint8"),
+    "flat": ({"images": IMAGES.reshape(6, -1)}, r"images must be uint8"),
+    "none": ({"images": IMAGES[:0]}, r"images must be uint8"),
+    "other names": ({"pictures": IMAGES}, "must hold 'images', or 'x_train'. Received: pictures"),
+    "too few labels": ({"images": IMAGES, "labels": np.zeros(5, int)}, "labels must be 6 integers"),
+    "one-hot labels": ({"images": IMAGES, "labels": np.eye(6, dtype=int)}, "labels must be 6 integers"),
+    "negative labels": ({"images": IMAGES, "labels": np.full(6, -1)}, "must be from 0 to 99999. Received: -1..-1"),
+    "huge labels": ({"images": IMAGES, "labels": np.full(6, 2**40)}, "must be from 0 to 99999"),
+    "nameless": (
+        {"images": IMAGES, "labels": np.full(6, 1), "class_names": np.array(["a"])},
+        "label 1 has no name, there are 1",
+    ),
+    "names as numbers": ({"images": IMAGES, "class_names": np.arange(3)}, "class_names must be strings"),
+    "objects": ({"images": np.array([{}, None], dtype=object)}, "cannot be read as an .npz file of plain arrays"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "message"), WRONG.values(), ids=list(WRONG))
+def test_other_arrays_are_refused(tmp_path, arrays, message):
+    with pytest.raises(DataError, match=message):
+        load(save(tmp_path / "a.npz", **arrays))
+
+
+def header(shape):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header((10**6, 10**6, 10**6, 3)), "claims 3,000,000,000,000,000,000 bytes in a file of 128"),
+        (header((20, 32, 32, 3)) + bytes(10), "claims 61,440 bytes in a file of 138"),
+        (header((-5, 2, 2, 3)), "cannot be read|must be uint8"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 60_000, "cannot be read"),
+        (b"not an array", "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_hostile_headers_are_refused_unread(tmp_path, content, message):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path / "a.npz")
+
+
+def test_a_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MOST_BYTES", 10_000_000)
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros((6000, 32, 32, 3), np.uint8))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="at most 10,000,000 are read"):
+        load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", json.dumps({}).encode()])
+def test_foreign_files_are_refused(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+        load(tmp_path / "a.npz")
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = save(tmp_path / "a.npz", images=IMAGES)
+    content = bytearray(path.read_bytes())
+    content[3000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as an .npz file.*CRC"):
+        load(path)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(DataError, match="needs --data-dir FILE.npz"):
+        load(None)
+    with pytest.raises(DataError, match="must be an .npz file. Received: .*nowhere"):
+        load(tmp_path / "nowhere.npz")

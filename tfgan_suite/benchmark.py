@@ -1,0 +1,71 @@
+"""Measure the suite beside plain code that does the same, on this machine.
+
+python -m tfgan_suite.benchmark --data --output benchmark.json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfgan_suite import cli, files
+from tfgan_suite.errors import UsageError
+
+# flag -> module with `run(quick) -> list[tfgan_suite.benchmarks.Row]`
+BENCHMARKS = {
+    "data": "tfgan_suite.benchmarks.data",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Measure the suite beside plain code that does the same. Everything that is compared is measured in turn, within
+    one run; nothing else should be running.
+
+    Example: python -m tfgan_suite.benchmark --data --output benchmark.json
+    """
+
+    data: bool = False
+    """Reading packed images beside training; packing beside bare decoding; memory. About ten minutes on two cores."""
+    quick: bool = False
+    """Fewer images and repetitions: says that it runs, not how fast."""
+    output: Path | None = None
+    """JSON file for the results, with machine and versions."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(argv: list[str]) -> None:
+    arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.benchmark")
+    chosen = [name for name in BENCHMARKS if getattr(arguments, name)]
+    if not chosen:
+        raise UsageError(f"choose what to measure: {', '.join(f'--{name}' for name in BENCHMARKS)}")
+    cli.load_tensorflow()
+    from tfgan_suite import run_folder
+
+    record: dict[str, Any] = {"machine": run_folder.machine(), "versions": run_folder.versions()}
+    record["quick"] = arguments.quick
+    for name in chosen:
+        rows = importlib.import_module(BENCHMARKS[name]).run(arguments.quick)
+        record[name] = [{**dataclasses.asdict(row), "met": row.met} for row in rows]
+        for row in rows:
+            print(f"{row.name:60}{row.value:12,.2f} {row.unit:9}{_verdict(row)}", flush=True)
+        if arguments.output is not None:
+            with files.writing(arguments.output):
+                arguments.output.parent.mkdir(parents=True, exist_ok=True)
+            files.replace_text(arguments.output, json.dumps(record, indent=2) + "\n")
+
+
+def _verdict(row: Any) -> str:
+    if row.met is None:
+        return ""
+    bound = f"at least {row.at_least}" if row.at_least is not None else f"at most {row.at_most}"
+    return f"{bound}: {'yes' if row.met else 'NO'}"
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))
