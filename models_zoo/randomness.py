@@ -46,32 +46,37 @@ def labels(batch_size, num_classes, key_):
     return tf.random.stateless_uniform([batch_size], key_, 0, num_classes, tf.int32, alg="philox")
 
 
-def latents_of(num_images, seed, latent_dim):
-    """Latents float32 [num_images, latent_dim]; row i is a function of (seed, i) alone.
+def latents_of(num_images, seed, latent_dim, first=0):
+    """Latents float32 [num_images, latent_dim] from image `first` on; that of image i is a function of (seed, i) alone.
 
     So the first four of nine images are the same as four images of that seed.
     """
-    return _latents_of(tf.convert_to_tensor(num_images), tf.cast(seed, tf.int32), latent_dim)
+    return _latents_of(_range(num_images, first), tf.cast(seed, tf.int32), latent_dim)
 
 
-def labels_of(num_images, seed, num_classes):
-    """Class labels int32 [num_images], uniform; entry i is a function of (seed, i) alone."""
-    return _labels_of(tf.convert_to_tensor(num_images), tf.cast(seed, tf.int32), num_classes)
+def labels_of(num_images, seed, num_classes, first=0):
+    """Class labels int32 [num_images], uniform; that of image i is a function of (seed, i) alone."""
+    return _labels_of(_range(num_images, first), tf.cast(seed, tf.int32), num_classes)
 
 
-@tf.function  # a hundred times faster than the eager loop
-def _latents_of(num_images, seed, latent_dim):
+def _range(num_images, first):
+    first = tf.convert_to_tensor(first)
+    return tf.range(first, first + num_images)
+
+
+@tf.function(reduce_retracing=True)  # a hundred times faster than the eager loop
+def _latents_of(indices, seed, latent_dim):
     return tf.map_fn(
         lambda i: tf.random.stateless_normal([latent_dim], tf.stack([seed, i]), alg="philox"),
-        tf.range(num_images),
+        indices,
         fn_output_signature=tf.TensorSpec([latent_dim], tf.float32),
     )
 
 
-@tf.function
-def _labels_of(num_images, seed, num_classes):
+@tf.function(reduce_retracing=True)
+def _labels_of(indices, seed, num_classes):
     seed = fold(tf.stack([seed, 0]), SAMPLE_LABELS)
     return tf.map_fn(
         lambda i: tf.random.stateless_uniform([], fold(seed, i), 0, num_classes, tf.int32, alg="philox"),
-        tf.range(num_images),
+        indices,
     )

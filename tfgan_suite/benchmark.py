@@ -18,6 +18,7 @@ from tfgan_suite.errors import UsageError
 # flag -> module with `run(quick) -> list[tfgan_suite.benchmarks.Row]`
 BENCHMARKS = {
     "data": "tfgan_suite.benchmarks.data",
+    "evaluation": "tfgan_suite.benchmarks.evaluation",
 }
 
 
@@ -31,6 +32,8 @@ class Arguments:
 
     data: bool = False
     """Reading packed images beside training; packing beside bare decoding; memory. About ten minutes on two cores."""
+    evaluation: bool = False
+    """The Frechet distance beside TF-GAN's and SciPy's; a pass beside the bare network; memory. About ten minutes."""
     quick: bool = False
     """Fewer images and repetitions: says that it runs, not how fast."""
     output: Path | None = None

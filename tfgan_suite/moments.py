@@ -22,7 +22,7 @@ class Moments:
     def __init__(self, dimension: int) -> None:
         self._count = 0
         self._mean = np.zeros(dimension)
-        self._root = np.zeros((0, dimension))
+        self._root: np.ndarray = np.zeros((0, dimension))
         self._waiting: list[np.ndarray] = []
 
     @property
@@ -134,7 +134,7 @@ class Moments:
         between = np.sqrt(self._count * count / total) * (mean - self._mean)
         stacked = np.concatenate([self._root, root, between[None]] if self._count else [root])
         self._mean = self._mean + (mean - self._mean) * (count / total)
-        self._root = np.linalg.qr(stacked, mode="r") if len(stacked) > self.dimension else stacked
+        self._root = np.asarray(np.linalg.qr(stacked, mode="r")) if len(stacked) > self.dimension else stacked
         self._count = total
 
 

@@ -1,4 +1,4 @@
-"""From what a user names to a `Source`: a run folder, a SavedModel, a folder of pictures, an `.npz`, `dataset:split`."""
+"""From what a user names to a `Source`: run folder, SavedModel, folder of pictures, `.npz` or `dataset:split`."""
 
 from __future__ import annotations
 
@@ -160,8 +160,7 @@ def _npz(path: Path, options: Options) -> Source:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape or images.dtype.kind not in "fu":
         raise SuiteError(
-            f"{path}: images must be uint8 or floats [N, S, S, 1 or 3]. "
-            f"Received: {images.dtype} {images.shape}"
+            f"{path}: images must be uint8 or floats [N, S, S, 1 or 3]. Received: {images.dtype} {images.shape}"
         )
     pixels = as_uint8(images, options.values, str(path))
     if images.dtype != np.uint8:

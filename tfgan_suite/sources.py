@@ -186,21 +186,21 @@ class GeneratorSource(Source):
         from models_zoo.randomness import labels_of, latents_of
 
         seed = self.record["latent_seed"]
-        latents = latents_of(num_images, seed, self._latent_dim)
-        labels = labels_of(num_images, seed, len(self.class_names) or 1)
         smallest, largest = np.inf, -np.inf  # of the first images, whatever the batch
         for i in range(0, num_images, batch_size):
-            rows = slice(i, min(i + batch_size, num_images))
-            made = np.asarray(self._generate(latents[rows], labels[rows]))
-            if made.shape[:1] != (rows.stop - i,) or made.ndim != 4:
-                raise SuiteError(f"{self.name} must make images [{rows.stop - i}, S, S, C]. Received: {made.shape}")
+            count = min(batch_size, num_images - i)
+            latents = latents_of(count, seed, self._latent_dim, first=i)
+            labels = labels_of(count, seed, len(self.class_names) or 1, first=i)
+            made = np.asarray(self._generate(latents, labels))
+            if made.shape[:1] != (count,) or made.ndim != 4:
+                raise SuiteError(f"{self.name} must make images [{count}, S, S, C]. Received: {made.shape}")
             images = _rgb(as_uint8(made, self._values, self.name))
             if made.dtype != np.uint8 and i < _TELLING_IMAGES:
                 first = made[: _TELLING_IMAGES - i]
                 smallest, largest = min(smallest, first.min()), max(largest, first.max())
-                if rows.stop >= min(_TELLING_IMAGES, num_images):
+                if i + count >= min(_TELLING_IMAGES, num_images):
                     require_range(smallest, largest, self._values, self.name)
-            yield images, labels[rows].numpy() if self.class_names else None
+            yield images, labels.numpy() if self.class_names else None
 
 
 def as_uint8(images: np.ndarray, values: str, name: str) -> np.ndarray:

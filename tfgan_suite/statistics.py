@@ -126,7 +126,8 @@ class Statistics:
         merged.by_class = [a.merge(b) for a, b in zip(self.by_class, other.by_class, strict=True)]
         if self.sums is not None and other.sums is not None:
             merged.sums = self.sums.merge(other.sums)
-            merged.histogram = np.add(self.histogram, other.histogram)
+        if self.histogram is not None and other.histogram is not None:
+            merged.histogram = self.histogram + other.histogram
         merged._kept = {name: parts + other._kept[name] for name, parts in self._kept.items()}
         return merged
 

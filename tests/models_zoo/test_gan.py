@@ -252,6 +252,9 @@ def test_latents_of_a_seed_are_a_prefix_and_standard_normal():
     four, nine = randomness.latents_of(4, 7, 5).numpy(), randomness.latents_of(9, 7, 5).numpy()
     np.testing.assert_array_equal(four, nine[:4])
     assert not np.array_equal(randomness.latents_of(4, 8, 5).numpy(), four)
+    np.testing.assert_array_equal(randomness.latents_of(3, 7, 5, first=4).numpy(), nine[4:7])
+    classes = randomness.labels_of(9, 7, 10).numpy()
+    np.testing.assert_array_equal(randomness.labels_of(3, 7, 10, first=4).numpy(), classes[4:7])
     many = randomness.latents_of(2000, 0, 10).numpy()
     assert abs(many.mean()) < 0.03 and abs(many.std() - 1) < 0.03
     assert len(np.unique(many)) > 0.999 * many.size

@@ -204,7 +204,10 @@ def test_statistics_as_reference(place):
         (["other.npz", "--splits", "31"], "leave a split with one image"),
         (["other.npz", "--num-images", "1"], "2 images or more"),
         (["other.npz", "--metrics", "frechet"], "give --reference"),
-        (["other.npz", "--metrics", "kernel", "--reference", "real.npz"], "subsets of 1000 images cannot be drawn from 60"),
+        (
+            ["other.npz", "--metrics", "kernel", "--reference", "real.npz"],
+            "subsets of 1000 images cannot be drawn from 60",
+        ),
         (["other.npz", "--metrics", "memorisation"], "give --training"),
         (["other.npz", "--save-reference", "x.npz"], "--save-reference needs --reference"),
         (["other.npz", "--per-class", "--reference", "grey.npz"], "same classes"),

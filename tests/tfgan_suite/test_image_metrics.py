@@ -77,7 +77,11 @@ def test_sliced_wasserstein_equals_its_definition_on_one_level():
     sets = []
     for images, (tops, lefts) in zip((one, other), corners, strict=True):
         patches = np.array(
-            [images[n, t : t + 7, c : c + 7].astype(float) for n in range(3) for t, c in zip(tops[n], lefts[n], strict=True)]
+            [
+                images[n, t : t + 7, c : c + 7].astype(float)
+                for n in range(3)
+                for t, c in zip(tops[n], lefts[n], strict=True)
+            ]
         )
         patches = (patches - patches.mean(axis=(0, 1, 2))) / patches.std(axis=(0, 1, 2))
         sets.append(np.moveaxis(patches, 3, 1).reshape(12, -1))

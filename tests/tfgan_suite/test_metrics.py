@@ -116,7 +116,10 @@ def test_class_fractions():
         (lambda: classifier_score(np.zeros((0, 2))), "N at least 1"),
         (lambda: classifier_score(np.array([[np.nan, 1]])), "must be finite"),
         (lambda: frechet_classifier_distance(np.zeros((1, 3)), np.zeros((5, 3))), "2 images or more. Received: 1"),
-        (lambda: frechet_classifier_distance(np.zeros((5, 3)), np.zeros((5, 4))), "as many columns as the reference: 3 and 4"),
+        (
+            lambda: frechet_classifier_distance(np.zeros((5, 3)), np.zeros((5, 4))),
+            "as many columns as the reference: 3 and 4",
+        ),
         (lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((5, 3)), subset_size=6), "drawn from 5"),
         (lambda: kernel_classifier_distance(np.zeros((9, 3)), np.zeros((9, 4))), "as many columns: 3 and 4"),
         (
@@ -184,10 +187,7 @@ def test_kernel_distance_in_blocks_equals_brute_force():
     assert whole == pytest.approx(kernel_sum_by_loops(one, other), rel=1e-9) and spread is None
     value, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=6)
     # three blocks: of 17 the sizes 5, 6, 6, of 12 three times 4
-    blocks = [
-        kernel_sum_by_loops(a, b)
-        for a, b in zip(np.split(one, [5, 11]), np.split(other, [4, 8]), strict=True)
-    ]
+    blocks = [kernel_sum_by_loops(a, b) for a, b in zip(np.split(one, [5, 11]), np.split(other, [4, 8]), strict=True)]
     assert value == pytest.approx(np.mean(blocks), rel=1e-9)
     assert spread == pytest.approx(np.std(blocks, ddof=1) / np.sqrt(3), rel=1e-9)
 
@@ -227,7 +227,7 @@ def test_neighbour_metrics_equal_brute_force():
         return np.sort(distances_by_loops(rows, rows), axis=1)[:, k]  # column 0 is the row itself
 
     precision = (between <= radii(real, 3)).any(axis=1).mean()
-    recall = (between.T <= radii(fake, 3)).any(axis=1).mean()
+    recall = (radii(fake, 3) >= between.T).any(axis=1).mean()
     assert precision_recall(fake, real, k=3) == (pytest.approx(precision, rel=1e-9), pytest.approx(recall, rel=1e-9))
     assert precision_recall(fake, real, k=1) != precision_recall(fake, real, k=3)
     inside = between < radii(real, 5)

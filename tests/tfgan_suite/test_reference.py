@@ -150,7 +150,10 @@ def test_parts_of_several_processes_merge_to_the_whole(network):
     assert merged.sums.value() == pytest.approx(whole.sums.value(), rel=1e-12)
     np.testing.assert_array_equal(merged.histogram, whole.histogram)
     assert (merged.asked, merged.labelled) == (whole.asked, whole.labelled)
-    for one, other in [*zip(merged.halves, whole.halves, strict=True), *zip(merged.by_class, whole.by_class, strict=True)]:
+    for one, other in [
+        *zip(merged.halves, whole.halves, strict=True),
+        *zip(merged.by_class, whole.by_class, strict=True),
+    ]:
         assert one.count == other.count
         np.testing.assert_allclose(one.covariance, other.covariance, rtol=1e-9, atol=1e-12)
     for name in ("logits", "pool_3", "images", "labels"):
