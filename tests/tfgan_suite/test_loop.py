@@ -183,7 +183,7 @@ def test_only_the_asked_number_of_checkpoints_is_kept(tmp_path):
 def test_flip_mirrors_half_of_the_images_as_a_function_of_the_step():
     settings = dataclasses.replace(SETTINGS, flip=True)
     images = np.random.default_rng(0).integers(0, 255, (400, 8, 8, 3), dtype=np.uint8)
-    scaled = images.astype(np.float32) / 127.5 - 1
+    scaled = images.astype(np.float32) * np.float32(1 / 127.5) - 1
     steps = [keras.Variable(step, dtype="int64") for step in (3, 3, 4)]
     results = [loop.prepare(images, settings, step).numpy() for step in steps]
     mirrored = (results[0] == scaled[:, :, ::-1]).all(axis=(1, 2, 3))

@@ -1,0 +1,255 @@
+"""A folder packed into the cache: once, again when it changes, on after a kill, in bounded memory."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import data_tools
+from data_tools import folder, images, packing
+from data_tools.download import cache_folder
+from data_tools.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path, sources):
+    return sources.write_folder(tmp_path / "photos")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the files that were decoded."""
+    names = []
+    original = images.read_image
+
+    def read_image(path, *arguments):
+        names.append(Path(path).name)
+        return original(path, *arguments)
+
+    monkeypatch.setattr(packing, "read_image", read_image)
+    return names
+
+
+def load(root, **form):
+    return folder.load("train", data_dir=root, **{"image_size": 16, **form})
+
+
+def pack_of(root):
+    (pack,) = (cache_folder() / "packed").iterdir()
+    return pack
+
+
+def tree(root):
+    return {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
+
+
+def test_it_is_packed_once_into_the_cache_and_mapped(root, reads):
+    before = tree(root)
+    data = load(root)
+    assert isinstance(data.images, np.memmap) and not data.images.flags.writeable
+    assert len(reads) == 30 and tree(root) == before
+    for index, name in ((0, "ant/000.jpg"), (29, "cat/014.jpg")):
+        np.testing.assert_array_equal(data.images[index], images.read_image(root / name, 16))
+    assert load(root).fingerprint() == data.fingerprint() and len(reads) == 30
+    pack = pack_of(root)
+    assert sorted(path.name for path in pack.iterdir()) == ["images.npy", "lock", "manifest.json"]
+    manifest = json.loads((pack / "manifest.json").read_text())
+    assert manifest["folder"] == str(root) and manifest["rule"]["image_size"] == 16 and manifest["num_images"] == 30
+
+
+@pytest.mark.parametrize("form", [{"image_size": 20}, {"channels": 1}])
+def test_another_rule_is_another_pack(root, reads, form):
+    data = load(root)
+    other = load(root, **form)
+    assert other.images.shape != data.images.shape and len(reads) == 60
+    assert load(root).fingerprint() == data.fingerprint() and len(reads) == 60
+
+
+def rename(root):
+    (root / "ant" / "000.jpg").rename(root / "ant" / "999.jpg")
+
+
+def touch(root):
+    os.utime(root / "ant" / "000.jpg", ns=(1, 1))
+
+
+def grow(root):
+    path = root / "ant" / "000.jpg"
+    status = path.stat()
+    path.write_bytes(path.read_bytes() + b"\0")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def add(root):
+    Image.new("RGB", (20, 20)).save(root / "cat" / "new.png")
+
+
+def remove(root):
+    (root / "cat" / "003.jpg").unlink()
+
+
+def rename_class(root):
+    (root / "cat").rename(root / "dog")
+
+
+@pytest.mark.parametrize("change", [rename, touch, grow, add, remove, rename_class])
+def test_a_changed_folder_is_packed_again(root, reads, change):
+    old = load(root)
+    copy = np.array(old.images)
+    change(root)
+    del reads[:]
+    new = load(root)
+    assert len(reads) == len(new) == {add: 31, remove: 29}.get(change, 30)
+    for index in (0, len(new) - 1):
+        listing = folder.images_in(root)
+        np.testing.assert_array_equal(new.images[index], images.read_image(root / listing.names[index], 16))
+    np.testing.assert_array_equal(old.images, copy)  # whoever still reads the old one keeps it
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from data_tools import folder, images, packing
+original = images.read_image
+def read_image(path, *arguments):
+    time.sleep(0.02)
+    with open(sys.argv[2], "a") as log:
+        log.write(Path(path).name + "\\n")
+    return original(path, *arguments)
+packing.read_image, packing._PART_BYTES = read_image, 6 * 16 * 16 * 3
+print(folder.load("train", image_size=16, data_dir=Path(sys.argv[1])).fingerprint())
+"""
+
+
+def start(root, log):
+    return subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(log)], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_packing_goes_on_where_it_was(root, tmp_path):
+    log = tmp_path / "log"
+    for _ in range(2):
+        size = log.stat().st_size if log.exists() else 0
+        process = start(root, log)
+        deadline = time.monotonic() + 60
+        while (not log.exists() or log.stat().st_size < size + 13 * 8) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not list(cache_folder().rglob("manifest.json"))
+    done = json.loads((pack_of(root) / "part.json").read_text())["done"]
+    assert 0 < done < 30
+    lines = len(log.read_text().splitlines())
+    finished = start(root, log)
+    fingerprint = finished.communicate(timeout=60)[0].strip()
+    assert len(log.read_text().splitlines()) - lines == 30 - done  # none of the finished parts was read again
+    assert fingerprint == load(root).fingerprint()
+    for path in (cache_folder() / "packed").rglob("*"):
+        path.unlink() if path.is_file() else None
+    assert load(root).fingerprint() == fingerprint  # of an undisturbed one
+
+
+def test_a_part_of_another_folder_is_not_gone_on_with(root):
+    """Killed, changed, killed at once, changed back: what was written in between is not taken for the first part."""
+    whole = load(root).fingerprint()
+    pack = pack_of(root)
+    manifest = json.loads((pack / "manifest.json").read_text())
+    for name in ("manifest.json", "images.npy"):
+        (pack / name).unlink()
+    (pack / "part.json").write_text(json.dumps({"manifest": {**manifest, "digest": "other"}, "done": 12}))
+    (pack / "images.part").write_bytes(b"\xff" * 40_000)
+    assert load(root).fingerprint() == whole
+
+
+def test_two_processes_pack_it_once(root, tmp_path):
+    log = tmp_path / "log"
+    processes = [start(root, log) for _ in range(2)]
+    fingerprints = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert len(fingerprints) == 1 and len(log.read_text().splitlines()) == 30
+
+
+def test_a_folder_that_changes_meanwhile_is_refused(root, monkeypatch):
+    original = images.read_image
+
+    def read_image(path, *arguments):
+        os.utime(root / "ant" / "000.jpg")
+        return original(path, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(packing, "read_image", read_image)
+        with pytest.raises(DataError, match="was changed while it was read: run it again"):
+            load(root)
+    assert len(load(root)) == 30
+
+
+def test_a_broken_image_is_named_and_when_it_is_mended_all_is_packed(root):
+    broken = root / "cat" / "010.jpg"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:50])
+    with pytest.raises(DataError, match="010.jpg cannot be read as an image"):
+        load(root)
+    broken.write_bytes(good)
+    assert len(load(root)) == 30
+
+
+def test_an_unwritable_cache_says_what_to_set(root, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TFGAN_SUITE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="cannot be written.*TFGAN_SUITE_CACHE") as caught:
+        load(root)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_flat_folders_are_one_class(tmp_path):
+    for i in range(4):
+        Image.new("RGB", (20, 20), (i * 50, 0, 0)).save(tmp_path / f"{i}.png")
+    data = load(tmp_path)
+    assert data.class_names == ("images",) and data.labels.tolist() == [0] * 4
+    assert [int(image[0, 0, 0]) for image in data.images] == [0, 50, 100, 150]
+
+
+@pytest.mark.parametrize("name", ["selection", "val", "validation"])
+@pytest.mark.parametrize("given", ["", "train"])
+def test_a_selection_folder_is_used(tmp_path, sources, name, given):
+    for split, size in (("train", (40, 30)), (name, (16, 16))):
+        sources.write_folder(tmp_path / split, size, count=4)
+    data = data_tools.load("folder", "selection", image_size=16, data_dir=tmp_path / given)
+    assert len(data) == 8
+    np.testing.assert_array_equal(data.images[0], images.read_image(tmp_path / name / "ant" / "000.jpg", 16))
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from data_tools import folder, packing
+packing._PART_BYTES = 2 << 20
+folder.load("train", image_size=108, data_dir=Path(sys.argv[1]))
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux' /proc")
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    peaks = []
+    for count in (100, 1500):
+        place = tmp_path / str(count)
+        place.mkdir()
+        Image.new("RGB", (108, 108)).save(place / "0.png")
+        for i in range(1, count):
+            os.link(place / "0.png", place / f"{i}.png")
+        result = subprocess.run([sys.executable, "-c", MEMORY, str(place)], capture_output=True, text=True, check=True)
+        peaks.append(int(re.match(r"\d+", result.stdout)[0]) * 1024)
+    assert peaks[1] - peaks[0] < 12e6  # the images are 52 MB
+
+
+def test_pillows_warnings_are_kept_off_the_terminal(root, recwarn):
+    Image.new("P", (20, 20)).save(root / "ant" / "palette.png", transparency=b"\0\1\2")
+    load(root)
+    assert not [warning for warning in recwarn if "Palette" in str(warning.message)]
