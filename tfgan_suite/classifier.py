@@ -2,8 +2,10 @@
 
     python -m tfgan_suite.classifier --dataset shapes --output classifier.npz
 
-trains `models_zoo.classifier` on a labelled dataset and writes its weights, accuracy and origin to one `.npz` file. The
-classifier of `shapes` that ships with the package was made by that command (about a minute on two cores).
+trains `models_zoo.classifier` on a labelled dataset and writes its weights, accuracy and origin to one `.npz` file;
+`--export DIR` writes it as a SavedModel, too, which needs nothing but TensorFlow. Either goes to `--classifier` of the
+commands that score. The classifier of `shapes` that ships with the package was made by that command (about a minute on
+two cores).
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
+import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import data_tools
-from tfgan_suite import cli, files, pictures
+from tfgan_suite import cli, files, pictures, saved_models
 from tfgan_suite.config import Dataset
 from tfgan_suite.errors import SuiteError, UsageError
 
@@ -134,6 +139,47 @@ def save(path: Path, network, *, name: str, data, about: dict[str, Any]) -> None
     files.replace(path, lambda file: np.savez(file, about=np.array(json.dumps(about)), **arrays))
 
 
+def export(folder: Path, network, *, name: str, data, about: dict[str, Any]) -> None:
+    """Write a SavedModel that `scoring_network.load` takes, reload it and compare before it is put in its place.
+
+    Its signature `serving_default` takes `images`, float32 [N, S, S, 3] in [-1, 1], and gives `logits` [N, classes] and
+    `pool_3` [N, d]; its asset `classifier.json` holds what the `.npz` file has beside the weights.
+
+    Raises:
+        SuiteError: if it cannot be written, or the reloaded model gives other values.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    size = data.images.shape[1]
+    images = np.stack([data.images[0], data.images[-1]]) / np.float32(127.5) - 1
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, name="images")])
+    def serve(images):
+        return network(images, training=False)
+
+    with files.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+        try:
+            (work / saved_models.ABOUT).write_text(
+                json.dumps({"name": name, "image_size": size, "class_names": list(data.class_names), **about}, indent=2)
+            )
+            module = tf.Module()
+            module.variables_of_network = [variable.value for variable in network.variables]
+            module.assets = [tf.saved_model.Asset(str(work / saved_models.ABOUT))]
+            tf.saved_model.save(module, str(work / "model"), signatures={"serving_default": serve})
+            reloaded = saved_models.load(work / "model").function(tf.constant(images))
+            for output, values in serve(images).items():
+                if not np.array_equal(values, reloaded[output]):
+                    raise SuiteError(f"the reloaded model differs in {output!r}: nothing was exported")
+            os.replace(work / "model", folder)
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from None
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     """Train a small classifier on a labelled dataset and export it for scoring.
@@ -143,6 +189,8 @@ class Arguments:
 
     output: Path
     """File to write, .npz."""
+    export: Path | None = None
+    """Folder for the same network as a SavedModel; must be new or empty."""
     dataset: Dataset = "shapes"
     """Labelled images with a train and a test split."""
     data_dir: Path | None = None
@@ -163,6 +211,8 @@ def main(argv: list[str]) -> None:
     arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.classifier")
     if arguments.epochs < 1:
         raise UsageError(f"--epochs must be at least 1. Received: {arguments.epochs}")
+    if arguments.export and arguments.export.exists() and any(arguments.export.iterdir()):
+        raise UsageError(f"--export must be a new or an empty folder. Received: {arguments.export}")
     cli.load_tensorflow()
     data = {
         split: data_tools.load(arguments.dataset, split, image_size=arguments.image_size, data_dir=arguments.data_dir)
@@ -178,9 +228,14 @@ def main(argv: list[str]) -> None:
         "epochs": arguments.epochs,
         "seed": arguments.seed,
     }
-    save(arguments.output, network, name=arguments.name or arguments.dataset, data=data["train"], about=about)
+    name = arguments.name or arguments.dataset
+    save(arguments.output, network, name=name, data=data["train"], about=about)
+    if arguments.export:
+        export(arguments.export, network, name=name, data=data["train"], about=about)
     print(f"test accuracy {accuracy:.4f} on {len(data['test']):,} images")
     print(f"classifier    {arguments.output}")
+    if arguments.export:
+        print(f"SavedModel    {arguments.export}")
 
 
 if __name__ == "__main__":

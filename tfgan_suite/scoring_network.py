@@ -60,6 +60,7 @@ class ScoringNetwork:
     class_names: tuple[str, ...]
     outputs: tuple[str, ...]
     _run: Callable[[Any], dict[str, Any]] = dataclasses.field(repr=False, compare=False)
+    _owner: Any = dataclasses.field(repr=False, compare=False)  # its variables live as long as something holds it
 
     def __call__(self, images: Any) -> dict[str, Any]:
         """Outputs for a batch, a dict of float32 tensors [B, k], one for each of `outputs`.
@@ -230,6 +231,7 @@ def _build(
         class_names,
         outputs,
         _run=run.get_concrete_function(),
+        _owner=function,
     )
     _try(network)
     return network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_tools import shapes
-from tfgan_suite import classifier, cli, metrics
+from tfgan_suite import classifier, cli, metrics, scoring_network
 from tfgan_suite.errors import SuiteError, UsageError
 
 FINGERPRINT = "b176813b21fc2dd8e49a8a14bfbc7057fa5887a7217f694728fb6d6ddd77cfcd"
@@ -65,6 +65,32 @@ def test_the_command_trains_saves_and_loads(tmp_path, monkeypatch, capsys):
     assert accuracy > 0.5
     with np.load(path) as stored:
         assert json.loads(str(stored["about"]))["test_accuracy"] == pytest.approx(accuracy)
+
+
+def test_the_command_exports_a_saved_model_that_scores_the_same(tmp_path, monkeypatch, capsys):
+    small = {"train": shapes.draw(500, seed=1), "test": shapes.draw(100, seed=2)}
+    monkeypatch.setattr(classifier.data_tools, "load", lambda name, split, **_: small[split])
+    (tmp_path / "empty").mkdir()
+    arguments = ["--output", str(tmp_path / "c.npz"), "--export", str(tmp_path / "empty"), "--epochs", "1"]
+    assert cli.run(classifier.main, [*arguments, "--debug"]) == 0
+    assert f"SavedModel    {tmp_path / 'empty'}" in capsys.readouterr().out
+    exported, saved = (scoring_network.load(str(tmp_path / name)) for name in ("empty", "c.npz"))
+    assert exported.name == saved.name == "shapes" and exported.class_names == saved.class_names == shapes.CLASS_NAMES
+    assert exported.resize == saved.resize and exported.values == saved.values
+    for images in (small["test"].images, shapes.draw(20, seed=3, image_size=48).images):
+        for output in ("logits", "pool_3"):
+            np.testing.assert_allclose(exported(images)[output], saved(images)[output], rtol=1e-5, atol=1e-5)
+    about = json.loads((tmp_path / "empty" / "assets" / "classifier.json").read_text())
+    assert about["dataset"] == "shapes" and 0 <= about["test_accuracy"] <= 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "empty"]
+    assert cli.run(classifier.main, arguments) == 2
+    assert "--export must be a new or an empty folder" in capsys.readouterr().err
+    (tmp_path / "empty" / "assets" / "classifier.json").write_text('{"name": "x", "class_names": ["a", "b"]}')
+    with pytest.raises(SuiteError, match="names 2 classes, but has 10 logits"):
+        scoring_network.load(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "assets" / "classifier.json").write_text("[]")
+    with pytest.raises(SuiteError, match="classifier.json is damaged"):
+        scoring_network.load(str(tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
