@@ -52,7 +52,7 @@ class ImageModel:
     class_names: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Call:
     """Calls `function` with the images under `key`, or first, and the other arguments that it was traced with."""
 

@@ -160,7 +160,7 @@ def of_keras_model(
 
     Without `fingerprint` it is the SHA-256 of configuration and weights.
     """
-    shape = network.input_shape
+    shape = getattr(network, "input_shape", None)  # a subclassed model has none
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or shape[0]:
         raise SuiteError(f"{name} must take one batch of square RGB images, [None, S, S, 3]. Received: {shape}")
     if fingerprint is None:
