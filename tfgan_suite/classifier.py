@@ -211,8 +211,8 @@ def main(argv: list[str]) -> None:
     arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.classifier")
     if arguments.epochs < 1:
         raise UsageError(f"--epochs must be at least 1. Received: {arguments.epochs}")
-    taken = arguments.export and arguments.export.exists()
-    if taken and (not arguments.export.is_dir() or any(arguments.export.iterdir())):
+    target = arguments.export
+    if target and target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--export must be a new or an empty folder. Received: {arguments.export}")
     cli.load_tensorflow()
     data = {

@@ -85,6 +85,7 @@ def test_the_command_exports_a_saved_model_that_scores_the_same(tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "empty"]
     assert cli.run(classifier.main, arguments) == 2
     assert "--export must be a new or an empty folder" in capsys.readouterr().err
+    assert cli.run(classifier.main, [*arguments[:2], "--export", str(tmp_path / "c.npz")]) == 2
     (tmp_path / "empty" / "assets" / "classifier.json").write_text('{"name": "x", "class_names": ["a", "b"]}')
     with pytest.raises(SuiteError, match="names 2 classes, but has 10 logits"):
         scoring_network.load(str(tmp_path / "empty"))
