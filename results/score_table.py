@@ -64,7 +64,7 @@ classifier scores of at most 10, not Inception scores; beside them the Inception
 Gunnlaugsson et al., Evaluation of Spectral Normalization for GANs Using Inception Score. What compares is the shape:
 the score grows with the number of images to a split, because few images cannot show all classes evenly.
 
-| images | splits | images to a split | classifier score | deviation over orders | over splits | published Inception score |
+| images | splits | images to a split | classifier score | over orders | over splits | published Inception score |
 | --- | --- | --- | --- | --- | --- | --- |
 """
     for images, splits, means, spreads, published in sorted(rows, key=lambda row: row[0] / row[1]):

@@ -29,6 +29,7 @@ from tfgan_suite.errors import SuiteError, UsageError
 
 BUILT_IN = {"shapes": Path(__file__).parent / "classifiers" / "shapes.npz"}
 _BATCH = 250
+_SMALLEST_IMAGE = 8  # three poolings halve it to one
 _LARGEST_IMAGE = 1024  # a file that names more would only fill the memory
 
 
@@ -211,6 +212,10 @@ def main(argv: list[str]) -> None:
     arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.classifier")
     if arguments.epochs < 1:
         raise UsageError(f"--epochs must be at least 1. Received: {arguments.epochs}")
+    if not _SMALLEST_IMAGE <= arguments.image_size <= _LARGEST_IMAGE:
+        raise UsageError(
+            f"--image-size must be from {_SMALLEST_IMAGE} to {_LARGEST_IMAGE}. Received: {arguments.image_size}"
+        )
     target = arguments.export
     if target and target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--export must be a new or an empty folder. Received: {arguments.export}")

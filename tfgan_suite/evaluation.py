@@ -162,7 +162,8 @@ def _per_class(scored: Scored) -> list[dict[str, Any]]:
 def _kernel(scored: Scored) -> list[dict[str, Any]]:
     features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
     size = _SUBSET if scored.protocol.kernel_protocol == "subsets" else 1024
-    given: dict[str, Any] = {"protocol": scored.protocol.kernel_protocol, "subset_size": size, "seed": scored.protocol.seed}
+    given: dict[str, Any] = {"protocol": scored.protocol.kernel_protocol, "subset_size": size}
+    given["seed"] = scored.protocol.seed
     value, spread = metrics.kernel_classifier_distance(features, real, **given)
     what = "population standard deviation over 100 subsets" if size == _SUBSET else "standard error over blocks"
     spread_is = what if spread is not None else None

@@ -146,4 +146,4 @@ def _read_cached(path: Path) -> dict[str, np.ndarray] | None:
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with files.writing(path):
         os.makedirs(path.parent, exist_ok=True)
-    files.replace(path, lambda file: np.savez(file, **arrays)  # type: ignore[arg-type])
+    files.replace(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

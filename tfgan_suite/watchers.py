@@ -64,7 +64,7 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
     wanted = evaluation.Protocol(settings.num_images, _METRICS, splits=1)
     if "pool_3" not in network.outputs or "logits" not in network.outputs:
         raise UsageError(
-            f"--classifier must have logits and features (pool_3). Received: {name} with {network.outputs}"
+            f"--classifier must have logits and features (pool_3). Received: {name} with {', '.join(network.outputs)}"
         )
 
     def reference_to(split: str) -> reference.Reference:

@@ -94,6 +94,12 @@ def test_the_command_exports_a_saved_model_that_scores_the_same(tmp_path, monkey
         scoring_network.load(str(tmp_path / "empty"))
 
 
+@pytest.mark.parametrize("size", ["7", "1025"])
+def test_sizes_that_the_network_cannot_take_are_refused(tmp_path, capsys, size):
+    assert cli.run(classifier.main, ["--output", str(tmp_path / "c.npz"), "--image-size", size]) == 2
+    assert f"--image-size must be from 8 to 1024. Received: {size}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
 def test_foreign_files_are_refused(tmp_path, content):
     (tmp_path / "c.npz").write_bytes(content)

@@ -67,6 +67,14 @@ def test_tfgans_own_tests_pass_in_graph_mode_with_keras_2():
     check_outcomes(own_tests("graph", TF_USE_LEGACY_KERAS="1"), {})
 
 
+def test_it_is_the_only_importer():
+    root = Path(tfgan.__file__).parents[1]
+    sources = [
+        path for package in ("tfgan_suite", "models_zoo", "data_tools") for path in (root / package).glob("*.py")
+    ]
+    assert [path.name for path in sources if "tensorflow_gan" in path.read_text()] == ["tfgan.py"]
+
+
 def test_importing_it_leaves_nothing_behind():
     script = (
         "import sys\nfrom tfgan_suite import tfgan\nassert 'tensorflow' not in sys.modules\n"
