@@ -97,6 +97,7 @@ def main(argv: list[str]) -> None:
     cli.load_tensorflow()
     from data_tools.progress import counting
     from tfgan_suite import evaluation, open_source, reference, scoring_network
+    from tfgan_suite.measures import Protocol
 
     options = open_source.Options(
         weights=arguments.weights,
@@ -120,9 +121,7 @@ def main(argv: list[str]) -> None:
     measured = tuple(name for name in metrics if name != "memorisation")
     if "memorisation" in metrics:
         training = _opened(arguments.training or _own(run, "train"), source, options, "--training")
-    wanted = evaluation.Protocol(
-        _num_images(arguments, source, network), measured, arguments.splits, arguments.kernel_protocol
-    )
+    wanted = Protocol(_num_images(arguments, source, network), measured, arguments.splits, arguments.kernel_protocol)
     source.require(wanted.num_images)
     needs = evaluation.needs_of(measured, network, pictures="memorisation" in metrics)
     real = _reference(arguments, run, source, options, network, needs)

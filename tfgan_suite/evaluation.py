@@ -1,17 +1,16 @@
-"""Score images with a network: one pass, then any of `METRICS`, every number with its whole protocol."""
+"""Score images with a network: one pass, then any of `measures.METRICS`, every number with its whole protocol."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tfgan_suite import image_metrics, metrics, protocol, run_folder
+from tfgan_suite import protocol, run_folder
 from tfgan_suite.errors import SuiteError, UsageError
-from tfgan_suite.moments import Moments, squared_frechet_distance
+from tfgan_suite.measures import METRICS, Protocol, Scored
 from tfgan_suite.reference import Reference
 from tfgan_suite.scoring_network import ScoringNetwork
 from tfgan_suite.sources import Source
@@ -19,243 +18,13 @@ from tfgan_suite.statistics import Needs, Statistics, gather
 
 FEWEST_IMAGES = 2048  # below it a Frechet distance is mostly bias
 _MOST_NAMED_CLASSES = 100
-_SUBSET = 1000  # images in a subset of the kernel distance
 _INCEPTION_NAMES = {
     "classifier_score": "inception_score",
     "frechet_classifier_distance": "fid",
     "frechet_classifier_distance_per_class": "fid_per_class",
     "kernel_classifier_distance": "kid",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """What is measured, and how.
-
-    Attributes:
-        num_images: exactly so many images of the source are scored, 2 or more.
-        metrics: keys of `METRICS`.
-        splits: of the classifier score.
-        kernel_protocol: "subsets" or "blocks", see `metrics.kernel_classifier_distance`.
-        seed: of subsets of images, pairs and projections.
-    """
-
-    num_images: int
-    metrics: tuple[str, ...] = ("score", "frechet", "classes")
-    splits: int = 10
-    kernel_protocol: str = "subsets"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.num_images < 2:
-            raise UsageError(f"a score needs 2 images or more. Received: --num-images {self.num_images}")
-        if not 1 <= self.splits <= self.num_images:
-            raise UsageError(
-                f"--splits must be from 1 to the number of images, {self.num_images}. Received: {self.splits}"
-            )
-        if "score" in self.metrics and self.num_images // self.splits < 2:
-            raise UsageError(
-                f"{self.num_images} images in {self.splits} splits leave a split with one image, whose score is 1 "
-                f"whatever it shows: more --num-images or fewer --splits"
-            )
-        if "kernel" in self.metrics and self.kernel_protocol == "subsets" and self.num_images < _SUBSET:
-            raise UsageError(
-                f"subsets of {_SUBSET} images cannot be drawn from {self.num_images}: more --num-images, or "
-                f"--kernel-protocol blocks"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Scored:
-    """What a metric works on."""
-
-    generated: Statistics
-    real: Reference | None
-    protocol: Protocol
-    network: ScoringNetwork
-    source: Source
-
-    def reference(self) -> Statistics:
-        """Raises UsageError without a reference."""
-        if self.real is None:
-            raise UsageError("metrics that compare need --reference dataset:split, pictures or stored statistics")
-        return self.real.statistics
-
-    def same_classes(self, names: tuple[str, ...]) -> bool:
-        return bool(names) and names == self.source.class_names
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """An entry of `METRICS`.
-
-    Attributes:
-        lines: from `Scored` to results, dicts with `metric` and `value`, and what differs from `_PLAIN`.
-        about: one line for people.
-        needs: what has to be gathered of the images, and of the reference.
-        compares: whether there must be a reference.
-    """
-
-    lines: Callable[[Scored], list[dict[str, Any]]]
-    about: str
-    needs: Needs = dataclasses.field(default_factory=Needs)
-    compares: bool = True
-
-
-_PLAIN: dict[str, Any] = {"spread": None, "spread_is": None, "at_half": None, "extrapolated": None, "parameters": {}}
-
-
-def _score(scored: Scored) -> list[dict[str, Any]]:
-    if scored.generated.sums is None:
-        raise UsageError(f"{scored.network.name} gives no logits, which a score needs: choose other --metrics")
-    value, spread = scored.generated.sums.value()
-    line = {"metric": "classifier_score", "value": value}
-    if scored.protocol.splits > 1:
-        line |= {"spread": spread, "spread_is": "population standard deviation over the splits"}
-    return [line]
-
-
-def _frechet(scored: Scored) -> list[dict[str, Any]]:
-    real = scored.reference().moments
-    return [{"metric": "frechet_classifier_distance", **_with_half(scored.generated, real)}]
-
-
-def _with_half(generated: Statistics, real: Moments) -> dict[str, Any]:
-    value = squared_frechet_distance(generated.moments, real)
-    halves = generated.halves or []
-    if min(half.count for half in halves) < 2:
-        return {"value": value}
-    at_half = float(np.mean([squared_frechet_distance(half, real) for half in halves]))
-    return {"value": value, "at_half": at_half, "extrapolated": metrics.extrapolated(value, at_half)}
-
-
-def _per_class(scored: Scored) -> list[dict[str, Any]]:
-    names, real = scored.source.class_names, scored.reference()
-    if not names or scored.real is None or scored.real.class_names != names:
-        raise UsageError(
-            f"the distance per class needs images and a reference with the same classes. Received: "
-            f"{_some(names)} and {_some(scored.real.class_names if scored.real else ())}"
-        )
-    few = [
-        f"{name} ({mine.count} and {theirs.count})"
-        for name, mine, theirs in zip(names, scored.generated.by_class, real.by_class, strict=True)
-        if min(mine.count, theirs.count) < 2
-    ]
-    if few:
-        raise UsageError(
-            f"the distance per class needs 2 images or more of each class, generated and real. Received: "
-            f"{', '.join(few[:5])}: more --num-images, or leave it out"
-        )
-    pairs = zip(scored.generated.by_class, real.by_class, strict=True)
-    values = [squared_frechet_distance(mine, theirs) for mine, theirs in pairs]
-    return [
-        {
-            "metric": "frechet_classifier_distance_per_class",
-            "value": float(np.mean(values)),
-            "spread": float(np.std(values)),
-            "spread_is": "population standard deviation over the classes",
-            "parameters": {"classes": dict(zip(names, values, strict=True))},
-        }
-    ]
-
-
-def _kernel(scored: Scored) -> list[dict[str, Any]]:
-    features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
-    size = _SUBSET if scored.protocol.kernel_protocol == "subsets" else 1024
-    given: dict[str, Any] = {"protocol": scored.protocol.kernel_protocol, "subset_size": size}
-    given["seed"] = scored.protocol.seed
-    value, spread = metrics.kernel_classifier_distance(features, real, **given)
-    what = "population standard deviation over 100 subsets" if size == _SUBSET else "standard error over blocks"
-    spread_is = what if spread is not None else None
-    return [
-        {
-            "metric": "kernel_classifier_distance",
-            "value": value,
-            "spread": spread,
-            "spread_is": spread_is,
-            "parameters": given,
-        }
-    ]
-
-
-def _precision_recall(scored: Scored) -> list[dict[str, Any]]:
-    values = metrics.precision_recall(scored.generated.kept("pool_3"), scored.reference().kept("pool_3"), k=3)
-    names = ("precision", "recall")
-    return [{"metric": name, "value": value, "parameters": {"k": 3}} for name, value in zip(names, values, strict=True)]
-
-
-def _density_coverage(scored: Scored) -> list[dict[str, Any]]:
-    values = metrics.density_coverage(scored.generated.kept("pool_3"), scored.reference().kept("pool_3"), k=5)
-    names = ("density", "coverage")
-    return [{"metric": name, "value": value, "parameters": {"k": 5}} for name, value in zip(names, values, strict=True)]
-
-
-def _classes(scored: Scored) -> list[dict[str, Any]]:
-    if scored.generated.histogram is None:
-        raise UsageError(f"{scored.network.name} gives no logits, which classes need: choose other --metrics")
-    counts = scored.generated.histogram
-    fractions = counts / counts.sum()
-    lines = [
-        {"metric": "class_coverage", "value": metrics.class_coverage(fractions), "parameters": {"share": 0.2}},
-        {"metric": "smallest_class_fraction", "value": float(fractions.min())},
-    ]
-    if scored.real is not None and scored.real.statistics.histogram is not None:
-        real = scored.real.statistics.histogram
-        lines.append({"metric": "class_histogram_kl", "value": metrics.class_histogram_divergence(counts, real)})
-    if scored.generated.labelled and scored.same_classes(scored.network.class_names):
-        value = scored.generated.asked / scored.generated.labelled
-        lines.append({"metric": "asked_class_fraction", "value": value})
-    return lines
-
-
-def _ms_ssim(scored: Scored) -> list[dict[str, Any]]:
-    images, pairs = scored.generated.kept("images"), 1000
-    given: dict[str, Any] = {"scales": image_metrics.ms_ssim_scales(images.shape[1]), "window": 11, "seed": 0}
-    given |= {"seed": scored.protocol.seed, "images": len(images)}
-    is_spread = "population standard deviation over the pairs"
-    value, spread = image_metrics.mean_ms_ssim(images, pairs, scored.protocol.seed)
-    lines = [{"metric": "ms_ssim", "value": value, "parameters": {**given, "pairs": pairs}}]
-    lines[0] |= {"spread": spread, "spread_is": is_spread}
-    if scored.source.class_names:
-        labels = scored.generated.kept("labels")
-        counts = np.bincount(labels, minlength=len(scored.source.class_names))
-        usable = np.flatnonzero(counts >= 2)
-        if len(usable):
-            each = [image_metrics.mean_ms_ssim(images[labels == c], 100, scored.protocol.seed)[0] for c in usable]
-            left_out = [name for name, count in zip(scored.source.class_names, counts, strict=True) if count < 2]
-            lines.append(
-                {
-                    "metric": "ms_ssim_within_classes",
-                    "value": float(np.mean(each)),
-                    "spread": float(np.std(each)),
-                    "spread_is": "population standard deviation over the classes",
-                    "parameters": {**given, "pairs": 100, "classes_left_out": left_out},
-                }
-            )
-    return lines
-
-
-def _sliced_wasserstein(scored: Scored) -> list[dict[str, Any]]:
-    images, real = scored.generated.kept("images"), scored.reference().kept("images")
-    count = min(len(images), len(real))
-    found = image_metrics.sliced_wasserstein(images[:count], real[:count], seed=scored.protocol.seed)
-    given = {"images": count, "patches": 64, "directions": 128, "repeats": 4, "seed": scored.protocol.seed}
-    average = found.pop("average")
-    return [{"metric": "sliced_wasserstein", "value": average, "parameters": {**given, "levels": found}}]
-
-
-_OUTPUTS = Needs(outputs=True)
-METRICS = {
-    "score": Metric(_score, "classifier score (Inception score), mean over the splits", compares=False),
-    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too"),
-    "kernel": Metric(_kernel, "kernel distance (KID)", _OUTPUTS),
-    "precision_recall": Metric(_precision_recall, "improved precision and recall, k = 3", _OUTPUTS),
-    "density_coverage": Metric(_density_coverage, "density and coverage, k = 5", _OUTPUTS),
-    "per_class": Metric(_per_class, "Frechet distance of each class and their mean", Needs(per_class=True)),
-    "classes": Metric(_classes, "coverage and histogram of the classes", compares=False),
-    "ms_ssim": Metric(_ms_ssim, "similarity of pairs, over all and within classes", Needs(pictures=True), False),
-    "sliced_wasserstein": Metric(_sliced_wasserstein, "distance between patches", Needs(pictures=True)),
-}
+PLAIN: dict[str, Any] = {"spread": None, "spread_is": None, "at_half": None, "extrapolated": None, "parameters": {}}
 
 
 def needs_of(names: tuple[str, ...], network: ScoringNetwork, *, pictures: bool = False) -> Needs:
@@ -323,7 +92,7 @@ def lines_of(scored: Scored, began: float) -> list[dict[str, Any]]:
 
 def line(result: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
     """A whole line: `result` with the protocol of `common`, checked."""
-    return protocol.check({**common, **_PLAIN, **result})
+    return protocol.check({**common, **PLAIN, **result})
 
 
 def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -403,7 +172,3 @@ def warn(wanted: Protocol, real: Reference | None, report: Callable[[str], None]
 
 def _named(line: dict[str, Any], network: ScoringNetwork) -> dict[str, Any]:
     return {**line, "metric": _INCEPTION_NAMES.get(line["metric"], line["metric"])} if network.is_inception else line
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return "no classes" if not names else ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")

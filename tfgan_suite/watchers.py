@@ -17,6 +17,7 @@ from data_tools.errors import NoSplitError
 from tfgan_suite import checkpoints, evaluation, files, pictures, reference, scoring_network
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
+from tfgan_suite.measures import Protocol, Scored
 from tfgan_suite.run_folder import RunFolder
 from tfgan_suite.sampling import Sampler
 from tfgan_suite.sources import ArraySource, GeneratorSource
@@ -61,7 +62,7 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         return None
     network = scoring_network.load(name)
     needs = evaluation.needs_of(_METRICS, network)
-    wanted = evaluation.Protocol(settings.num_images, _METRICS, splits=1)
+    wanted = Protocol(settings.num_images, _METRICS, splits=1)
     if "pool_3" not in network.outputs or "logits" not in network.outputs:
         raise UsageError(
             f"--classifier must have logits and features (pool_3). Received: {name} with {', '.join(network.outputs)}"
@@ -96,7 +97,7 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         lines, generated, _ = evaluation.evaluate(source, network, reported, wanted)
         if selection is not None:
             only = dataclasses.replace(wanted, metrics=("frechet",))
-            chosen = evaluation.lines_of(evaluation.Scored(generated, selection, only, network, source), began)
+            chosen = evaluation.lines_of(Scored(generated, selection, only, network, source), began)
             _keep_if_best(run, gan, chosen[0])
             lines += chosen
         for line in lines:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_tools import shapes
 from models_zoo.randomness import labels_of
-from tfgan_suite import building, evaluation, fit, pictures, scoring_network, watchers
+from tfgan_suite import building, evaluation, fit, measures, pictures, scoring_network, watchers
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
 from tfgan_suite.export import export
@@ -67,7 +67,7 @@ def test_scores_say_how_often_the_asked_class_is_seen():
         return np.stack([pool.images[np.flatnonzero(pool.labels == c)[i % 300]] for i, c in enumerate(asked)])
 
     network = scoring_network.load("shapes")
-    wanted = evaluation.Protocol(500, ("score", "classes"))
+    wanted = measures.Protocol(500, ("score", "classes"))
     for names, expected in ((network.class_names, 0.9), (tuple(f"other {i}" for i in range(10)), None)):
         source = GeneratorSource(generate, name="drawn", image_size=32, latent_dim=4, class_names=names)
         lines, _, _ = evaluation.evaluate(source, network, None, wanted)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from data_tools.download import CACHE_VARIABLE
 from tfgan_suite import building, checkpoints, classifier, cli, evaluate, inception, metrics, protocol, scoring_network
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
-from tfgan_suite.evaluation import METRICS, Protocol
 from tfgan_suite.export import export
+from tfgan_suite.measures import METRICS, Protocol
 from tfgan_suite.run_folder import create
 
 DATA = shapes.draw(120, seed=1)
@@ -32,7 +33,7 @@ def place(tmp_path, monkeypatch):
 
 def scores(*arguments):
     evaluate.main([*map(str, arguments), "--output", "out.json"])
-    lines = json.load(open("out.json"))
+    lines = json.loads(Path("out.json").read_text())
     for line in lines:
         protocol.check(line)
     return {line["metric"]: line for line in lines}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_tools import shapes
-from tfgan_suite import evaluation, protocol, reference, scoring_network
+from tfgan_suite import evaluation, measures, protocol, reference, scoring_network
 from tfgan_suite.sources import ArraySource
 
 
@@ -13,7 +13,7 @@ from tfgan_suite.sources import ArraySource
 def lines(tmp_path_factory):
     network = scoring_network.load("shapes")
     source = ArraySource(shapes.draw(60, seed=1), "drawn", shuffle_seed=3)
-    wanted = evaluation.Protocol(50, tuple(evaluation.METRICS), splits=5, kernel_protocol="blocks")
+    wanted = measures.Protocol(50, tuple(measures.METRICS), splits=5, kernel_protocol="blocks")
     needs = evaluation.needs_of(wanted.metrics, network)
     other = ArraySource(shapes.draw(200, seed=2), "others", shuffle_seed=None)
     real = reference.reference_of(other, network, needs, cache=tmp_path_factory.mktemp("cache"))

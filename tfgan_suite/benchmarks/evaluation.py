@@ -21,7 +21,8 @@ import numpy as np
 from pathlib import Path
 from data_tools.images import LabelledImages
 from tfgan_suite import scoring_network
-from tfgan_suite.evaluation import Protocol, evaluate
+from tfgan_suite.evaluation import evaluate
+from tfgan_suite.measures import Protocol
 from tfgan_suite.reference import reference_of
 from tfgan_suite.sources import GeneratorSource, ArraySource
 from tfgan_suite.statistics import Needs
