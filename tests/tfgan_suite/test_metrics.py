@@ -284,3 +284,14 @@ def test_extrapolation_is_exact_where_the_bias_is_proportional():
         return 3.5 + 120 / n
 
     assert extrapolated(biased(1000), biased(500)) == pytest.approx(3.5, rel=1e-9)
+
+
+def test_values_agree_with_tfgans_where_its_are_well_conditioned():
+    from tfgan_suite import tfgan
+
+    logits = RNG.normal(size=(200, 10)).astype(np.float32) * 2
+    assert tfgan.inception_score(logits) == pytest.approx(classifier_score(logits)[0], rel=1e-5)
+    one, other = (RNG.normal(size=(n, 16)).astype(np.float32) + shift for n, shift in ((300, 0), (400, 0.2)))
+    assert tfgan.frechet_distance(one, other) == pytest.approx(frechet_classifier_distance(one, other), rel=1e-4)
+    value, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=128)
+    assert tfgan.kernel_distance(one, other, 128) == (pytest.approx(value, rel=1e-3), pytest.approx(spread, rel=1e-3))
