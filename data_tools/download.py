@@ -12,7 +12,7 @@ from urllib3.util import Retry
 
 from data_tools import files
 from data_tools.errors import DataError
-from data_tools.progress import counting
+from data_tools.progress import counting, note
 
 CACHE_VARIABLE = "TFGAN_SUITE_CACHE"
 _CHUNK = 1 << 18
@@ -46,7 +46,8 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
-        with files.locked(part):  # one process fetches, those that waited find it there
+        # one process fetches, those that waited find it there
+        with files.locked(part, lambda: note(f"another process is fetching {url}: waiting for it")):
             if target.exists():
                 part.unlink(missing_ok=True)
             else:

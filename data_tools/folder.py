@@ -46,23 +46,24 @@ def listing(split: str, *, data_dir: Path | None, image_size: int = 0) -> Listin
 
 
 def images_in(root: Path) -> Listing:
-    """The images in the class folders of `root`, or in `root` itself if it has none.
+    """The images in the class folders of `root`, or in `root` itself if there are none.
 
     Raises:
         DataError: if there are none.
     """
-    class_names = tuple(sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."))
-    if not class_names:
-        names = sorted(entry.name for entry in os.scandir(root) if _is_image(entry))
-        if not names:
-            raise DataError(f"{root} has no class folders and no images: expected {root}/<class>/<image>.jpg")
-        return Listing(root, (ONLY_CLASS,), np.zeros(len(names), np.int32), names)
+    entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    class_names = tuple(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
     by_class = [sorted(_names_below(root / name, name)) for name in class_names]
     names = [name for members in by_class for name in members]
-    if not names:
+    loose = [entry.name for entry in entries if _is_image(entry)]
+    if names:
+        labels = np.repeat(np.arange(len(class_names), dtype=np.int32), [len(members) for members in by_class])
+        return Listing(root, class_names, labels, names)
+    if loose:
+        return Listing(root, (ONLY_CLASS,), np.zeros(len(loose), np.int32), loose)
+    if class_names:
         raise DataError(f"the class folders of {root} hold no images ({', '.join(EXTENSIONS)})")
-    labels = np.repeat(np.arange(len(class_names), dtype=np.int32), [len(members) for members in by_class])
-    return Listing(root, class_names, labels, names)
+    raise DataError(f"{root} has no class folders and no images: expected {root}/<class>/<image>.jpg")
 
 
 def split_folder(root: Path, split: str) -> Path:

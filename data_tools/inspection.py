@@ -184,6 +184,8 @@ def _files(listing: Listing) -> dict[str, Any]:
 
 def _wrong_level(listing: Listing) -> list[str]:
     """What looks as if another folder had been meant."""
+    if "/" not in listing.names[0]:  # without classes
+        return []
     advice = []
     loose = sum(entry.is_file() and entry.name[0] != "." for entry in os.scandir(listing.root))
     folders = [entry.name for entry in os.scandir(listing.root) if entry.is_dir() and entry.name[0] != "."]

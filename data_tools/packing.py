@@ -30,7 +30,7 @@ from data_tools import files
 from data_tools.download import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError, SuiteError
 from data_tools.images import LabelledImages, read_image
-from data_tools.progress import counting
+from data_tools.progress import counting, note
 
 RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
 _TASK = 8  # images that a thread decodes before it asks for more
@@ -82,7 +82,7 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
     manifest["class_names"] = list(listing.class_names)
     with _cache_errors(pack):
         pack.mkdir(parents=True, exist_ok=True)
-        with files.locked(pack / "lock"):
+        with files.locked(pack / "lock", lambda: note(f"another process is packing {listing.root}: waiting for it")):
             manifest["digest"] = listing.digest()
             if _read_json(pack / "manifest.json") != manifest:
                 _pack(pack, listing, manifest, (image_size, image_size, channels))

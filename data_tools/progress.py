@@ -13,6 +13,11 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 _SECONDS_BETWEEN_LINES = 10.0
 
 
+def note(message: str) -> None:
+    """A line on stderr about something that takes its time."""
+    print(message, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def counting(what: str, total: int, *, done: int = 0, is_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Gives a function to be called with the number of items, or bytes, that were done since its last call."""

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,12 @@ def test_all_of_cifar10():
     place = os.environ["CIFAR10_DIR"]
     train, test = cifar10.load("train", data_dir=place), cifar10.load("test", data_dir=place)
     assert np.bincount(train.labels).tolist() == [5000] * 10 and np.bincount(test.labels).tolist() == [1000] * 10
+    # what the images show, so that a label cannot stand for another class: skies and seas are blue, frogs are not
+    blue = [float(np.mean(train.images[train.labels == label][..., 2], dtype=np.float64)) for label in range(10)]
+    order = [train.class_names[label] for label in np.argsort(blue)]
+    assert set(order[-2:]) == {"airplane", "ship"} and order[0] == "frog"
+    (meta,) = [*Path(place).glob("batches.meta"), *Path(place).glob("*/batches.meta"), None][:1]
+    if meta is not None:
+        with open(meta, "rb") as file:
+            names = cifar_archives.ArrayUnpickler(file, encoding="bytes").load()[b"label_names"]
+        assert tuple(name.decode() for name in names) == train.class_names

@@ -3,10 +3,12 @@
 import hashlib
 import http.server
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from data_tools import cifar10
+from data_tools import download as download_module
 from data_tools.download import CACHE_VARIABLE, download
 from data_tools.errors import DataError
 
@@ -19,6 +21,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server = self.server
         wanted = self.headers.get("Range")
         server.requests.append(wanted)
+        if self.path == "/elsewhere":
+            self.send_response(302)
+            self.send_header("Location", server.location)
+            self.end_headers()
+            return
         if server.status != 200:
             self.send_error(server.status)
             return
@@ -103,3 +110,63 @@ def test_an_unwritable_cache_is_one_line(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=f"cannot be written.*set {CACHE_VARIABLE}"):
         download(server.url, DIGEST, folder=tmp_path / "file" / "cache")
+
+
+def test_plain_http_is_refused_but_from_this_machine(tmp_path, server):
+    with pytest.raises(DataError, match="leads to http://example.org/archive.bin, which is not HTTPS") as caught:
+        download("http://example.org/archive.bin", DIGEST, folder=tmp_path)
+    assert len(str(caught.value).splitlines()) == 2 and "by hand" in str(caught.value)
+    with pytest.raises(DataError, match="which is not HTTPS"):
+        download("ftp://127.0.0.1/archive.bin", DIGEST, folder=tmp_path)
+
+
+def test_a_redirection_away_from_https_is_not_followed(tmp_path, server):
+    """The name would not resolve; that it is not even asked for is the point."""
+    url = server.url.replace("archive.bin", "elsewhere")
+    server.location = "http://example.org/archive.bin"
+    with pytest.raises(DataError, match="leads to http://example.org/archive.bin, which is not HTTPS"):
+        download(url, DIGEST, folder=tmp_path)
+    server.location = "/archive.bin"
+    assert download(url, DIGEST, folder=tmp_path).read_bytes() == CONTENT
+
+
+def test_https_may_not_lead_to_plain_http_on_this_machine():
+    import requests
+
+    response = requests.Response()
+    response.status_code, response.url = 302, "https://example.org/archive.bin"
+    session = download_module._Session()
+    response.headers["Location"] = "https://example.com/archive.bin"
+    assert session.get_redirect_target(response) == "https://example.com/archive.bin"
+    response.headers["Location"] = "http://127.0.0.1/archive.bin"
+    with pytest.raises(requests.RequestException):
+        session.get_redirect_target(response)
+
+
+def test_two_at_once_fetch_it_once(tmp_path, server):
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: download(server.url, DIGEST, folder=tmp_path), range(4)))
+    assert {path.read_bytes() for path in paths} == {CONTENT} and len(server.requests) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["archive.bin"]
+
+
+def test_every_published_file_has_a_hash_and_an_https_address():
+    from data_tools import cifar100, fashion_mnist, mnist
+
+    files = {module.URL: module.SHA256 for module in (cifar10, cifar100, mnist)}
+    files |= {fashion_mnist.URL + name: digest for name, digest in fashion_mnist.SHA256.items()}
+    assert len(files) == 7 and len(set(files.values())) == 7
+    assert all(url.startswith("https://") and len(bytes.fromhex(digest)) == 32 for url, digest in files.items())
+
+
+def test_fashion_mnist_is_downloaded_in_its_own_folder(tmp_path, server, monkeypatch):
+    from data_tools import fashion_mnist
+
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "nowhere")
+    monkeypatch.setattr(fashion_mnist, "URL", server.url.replace("archive.bin", ""))
+    monkeypatch.setattr(fashion_mnist, "SHA256", dict.fromkeys(fashion_mnist.SHA256, DIGEST))
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz must be an IDX file"):
+        fashion_mnist.load("train")
+    names = sorted(path.name for path in (tmp_path / "fashion_mnist").iterdir())
+    assert names == ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]

@@ -130,7 +130,9 @@ print(folder.load("train", image_size=16, data_dir=Path(sys.argv[1])).fingerprin
 
 
 def start(root, log):
-    return subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(log)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(root), str(log)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_a_killed_packing_goes_on_where_it_was(root, tmp_path):
@@ -171,8 +173,9 @@ def test_a_part_of_another_folder_is_not_gone_on_with(root):
 def test_two_processes_pack_it_once(root, tmp_path):
     log = tmp_path / "log"
     processes = [start(root, log) for _ in range(2)]
-    fingerprints = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert len(fingerprints) == 1 and len(log.read_text().splitlines()) == 30
+    results = [process.communicate(timeout=60) for process in processes]
+    assert len({out for out, _ in results}) == 1 and len(log.read_text().splitlines()) == 30
+    assert f"another process is packing {root}: waiting for it" in results[0][1] + results[1][1]
 
 
 def test_a_folder_that_changes_meanwhile_is_refused(root, monkeypatch):
@@ -210,6 +213,7 @@ def test_an_unwritable_cache_says_what_to_set(root, monkeypatch, tmp_path):
 def test_flat_folders_are_one_class(tmp_path):
     for i in range(4):
         Image.new("RGB", (20, 20), (i * 50, 0, 0)).save(tmp_path / f"{i}.png")
+    (tmp_path / "notes").mkdir()
     data = load(tmp_path)
     assert data.class_names == ("images",) and data.labels.tolist() == [0] * 4
     assert [int(image[0, 0, 0]) for image in data.images] == [0, 50, 100, 150]

@@ -7,7 +7,7 @@ import time
 import pytest
 from PIL import Image
 
-COMMANDS = ("fit", "export", "classifier")
+COMMANDS = ("fit", "export", "classifier", "benchmark")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -49,6 +49,10 @@ def broken_image_folder(tmp_path):
         (["--dataset", "folder", "--data-dir", "empty"], 1, "no class folders"),
         (["--dataset", "folder", "--data-dir", "photos"], 1, "bad.png cannot be read as an image"),
         (["--dataset", "folder"], 1, "needs --data-dir"),
+        (["--dataset", "npz", "--data-dir", "notes.txt"], 1, "notes.txt cannot be read as an .npz file"),
+        (["--dataset", "reptiles", "--data-dir", "photos"], 1, "python -m data_tools.flickr prepare --output photos"),
+        (["--dataset", "folder", "--data-dir", "photos/a", "--variant", "acgan"], 2, "learns classes and needs two"),
+        (["--channels", "2"], 2, "--channels must be 1 or 3"),
         (["--batch-size", "0"], 2, "--batch-size must be at least 1"),
         (["--image-size", "33"], 2, "multiple of 4 from 16 on, for instance 32 or 36"),
         (["--loss", "wasserstein"], 2, "loss must be one of hinge"),

@@ -122,7 +122,7 @@ def decoding(place: Path, quick: bool) -> list[Row]:
 
 def memory(place: Path, quick: bool) -> list[Row]:
     """The peak memory of a process that packs a folder, for a number of images and for ten times as many."""
-    counts = (300, 3_000) if quick else (3_000, 30_000)
+    counts = (1_000, 10_000) if quick else (3_000, 30_000)
     peaks = []
     for count in counts:
         photos = _many_files(place / f"folder-{count}", count)
