@@ -63,7 +63,7 @@ def test_scores_say_how_often_the_asked_class_is_seen():
 
     def generate(latents, labels):
         """Real images of the asked classes, but for a tenth of them."""
-        asked = np.where(latents[:, 0] < np.quantile(latents[:, 0], 0.1), (labels + 1) % 10, labels)
+        asked = np.where(latents[:, 0] < -1.2816, (labels + 1) % 10, labels)  # the lower tenth of a normal law
         return np.stack([pool.images[np.flatnonzero(pool.labels == c)[i % 300]] for i, c in enumerate(asked)])
 
     network = scoring_network.load("shapes")
@@ -76,7 +76,7 @@ def test_scores_say_how_often_the_asked_class_is_seen():
         if expected is None:  # the classifier's classes are not the data's
             assert "asked_class_fraction" not in found
         else:
-            assert found["asked_class_fraction"] == pytest.approx(expected, abs=0.02)
+            assert found["asked_class_fraction"] == pytest.approx(expected, abs=0.03)
 
 
 def test_the_number_of_classes_is_counted_and_written_down(tmp_path, monkeypatch):
