@@ -264,7 +264,7 @@ def test_a_run_folder_holds_what_it_should(tmp_path, monkeypatch, capsys):
     lines = [line for line in lines if line["reference"] == "shapes:test"]
     assert [line["step"] for line in lines] == [0] * 5 + [3] * 5 + [6] * 5
     best = min(chosen, key=lambda line: line["value"])["step"]
-    assert np.load(run / "checkpoints" / "best.npz")["step"] == best
+    assert np.load(run / "checkpoints" / "best.npz")["training/step"] == best
     assert len({line["value"] for line in lines if line["metric"] == "frechet_classifier_distance"}) == 3
     assert cli.run(fit.main, [*ARGUMENTS, "--classifier", "none", "--debug"]) == 0
     assert (tmp_path / "results" / "runs" / "0002-sngan-shapes-seed0").is_dir()
