@@ -1,0 +1,140 @@
+"""Hand prepared pictures on: class folders, TFRecord shards, or one packed array; always with their attribution."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_tools.command import UsageError
+from data_tools.flickr.manifest import records, write_manifest
+from data_tools.flickr.store import Store
+from data_tools.images import DataError
+
+Record = dict[str, Any]
+
+
+def export(
+    store: Store,
+    target: Path,
+    *,
+    format: str,
+    size: int,
+    link: bool,
+    shard_size: int,
+    advance: Callable[[int], None],
+) -> int:
+    """Write all pictures that are prepared at `size` to the new folder `target`; gives how many.
+
+    Whatever the format, `target` holds `manifest.jsonl` (one line per picture; in the order of the array or of the
+    examples), `ATTRIBUTION.md`, `class_names.json` (in label order) and `export.json`.
+
+    Args:
+        format: a key of `FORMATS`.
+        link: with `folders`, hard links instead of copies.
+        shard_size: with `tfrecord`, pictures per file.
+
+    Raises:
+        UsageError: if `target` is there and not empty.
+        DataError: if nothing is prepared at this size, or a prepared file is gone or changed.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"--to must be a new or empty folder. Received: {target}, which is there and not empty")
+    write_manifest(store)
+    chosen = [record for record in records(store) if record["state"] == "prepared" and str(size) in record["prepared"]]
+    if not chosen:
+        raise DataError(f"nothing is prepared at {size} x {size}: run the command prepare --size {size} first")
+    class_names = sorted({record["class"] for record in chosen})
+    work = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    pictures = _pictures(store, chosen, size, advance)
+    details = FORMATS[format](work, pictures, chosen, class_names, size=size, link=link, shard_size=shard_size)
+    with open(work / "manifest.jsonl", "w", encoding="utf-8") as file:
+        for record in chosen:
+            file.write(json.dumps({"label": class_names.index(record["class"]), **record}, ensure_ascii=False) + "\n")
+    shutil.copy(store.folder / "ATTRIBUTION.md", work)
+    (work / "class_names.json").write_text(json.dumps(class_names) + "\n", encoding="utf-8")
+    facts = {"format": format, "images": len(chosen), "size": size, "classes": len(class_names), **details}
+    (work / "export.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    if target.exists():
+        target.rmdir()
+    os.replace(work, target)
+    return len(chosen)
+
+
+def _pictures(store: Store, chosen: list[Record], size: int, advance) -> Iterator[tuple[Record, Path, bytes]]:
+    for record in chosen:
+        entry = record["prepared"][str(size)]
+        path = store.folder / entry["file"]
+        body = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(body).hexdigest() != entry["sha256"]:
+            raise DataError(f"{path} is gone or was changed: delete it and run the command prepare again")
+        yield record, path, body
+        advance(1)
+
+
+def _folders(work: Path, pictures, chosen, class_names, *, link: bool, **_: Any) -> dict[str, Any]:
+    for record, path, body in pictures:
+        target = work / record["class"] / path.name
+        target.parent.mkdir(exist_ok=True)
+        if link:
+            os.link(path, target)
+        else:
+            target.write_bytes(body)
+    return {}
+
+
+def _array(work: Path, pictures, chosen, class_names, *, size: int, **_: Any) -> dict[str, Any]:
+    """`images.npy` uint8 [N, S, S, 3] and `labels.npy` int32 [N], which `numpy.load(..., mmap_mode="r")` reads."""
+    shape = (len(chosen), size, size, 3)
+    images = np.lib.format.open_memmap(work / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    labels = np.empty(len(chosen), dtype=np.int32)
+    digest = hashlib.sha256()
+    for index, (record, _path, body) in enumerate(pictures):
+        images[index] = np.asarray(Image.open(io.BytesIO(body)))
+        digest.update(images[index].data)
+        labels[index] = class_names.index(record["class"])
+    images.flush()
+    np.save(work / "labels.npy", labels)
+    return {"pixels_sha256": digest.hexdigest()}
+
+
+def _tfrecord(work: Path, pictures, chosen, class_names, *, shard_size: int, **_: Any) -> dict[str, Any]:
+    """`photos-00000-of-00030.tfrecord`, ...: `tf.train.Example` with the PNG file, the label, and where it is from."""
+    import tensorflow as tf
+
+    shards = -(-len(chosen) // shard_size)
+    writer: Any = None
+    for index, (record, _path, body) in enumerate(pictures):
+        if index % shard_size == 0:
+            if writer:
+                writer.close()
+            writer = tf.io.TFRecordWriter(str(work / f"photos-{index // shard_size:05d}-of-{shards:05d}.tfrecord"))
+        texts = {
+            "image/encoded": body,
+            "image/format": b"png",
+            "image/class/text": record["class"].encode(),
+            "image/id": record["id"].encode(),
+            "image/licence": record["licence"].encode(),
+            "image/attribution": record["attribution"].encode(),
+        }
+        features = {
+            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in texts.items()
+        }
+        label = tf.train.Int64List(value=[class_names.index(record["class"])])
+        features["image/class/label"] = tf.train.Feature(int64_list=label)
+        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    writer.close()
+    return {"shards": shards}
+
+
+FORMATS: dict[str, Callable[..., dict[str, Any]]] = {"folders": _folders, "tfrecord": _tfrecord, "array": _array}

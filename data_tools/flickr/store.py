@@ -1,0 +1,178 @@
+"""The state of a collection in one SQLite file, which a kill at any instant leaves whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from data_tools.images import DataError
+
+NAME = "collection.sqlite"
+_VERSION = 1
+
+# state of a photo: found -> downloaded, or failed (tried again by the next download), or set_aside with its reason
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS queries (
+    key TEXT PRIMARY KEY, class TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL, target INTEGER NOT NULL,
+    licences TEXT NOT NULL, cursor INTEGER NOT NULL, page INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS photos (
+    id TEXT PRIMARY KEY, query TEXT NOT NULL, class TEXT NOT NULL, title TEXT NOT NULL, owner TEXT NOT NULL,
+    owner_name TEXT NOT NULL, page TEXT NOT NULL, file TEXT NOT NULL, licence TEXT NOT NULL, licence_name TEXT NOT NULL,
+    licence_url TEXT NOT NULL, tags TEXT NOT NULL, date_taken TEXT NOT NULL, date_upload INTEGER NOT NULL,
+    date_found INTEGER NOT NULL, date_downloaded INTEGER, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+    original TEXT NOT NULL DEFAULT '', bytes INTEGER, width INTEGER, height INTEGER, sha256 TEXT, phash TEXT
+);
+CREATE INDEX IF NOT EXISTS photos_of_query ON photos (query, state);
+CREATE INDEX IF NOT EXISTS photos_by_state ON photos (state);
+CREATE TABLE IF NOT EXISTS prepared (
+    photo TEXT NOT NULL, size INTEGER NOT NULL, fit TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (photo, size)
+);
+CREATE TABLE IF NOT EXISTS lanes (name TEXT PRIMARY KEY, last REAL NOT NULL, not_before REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS events (stage TEXT NOT NULL, what TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (stage, what));
+"""
+BY_ID = "ORDER BY length(id), id"  # photo ids are numbers of up to nineteen digits
+
+
+class Store:
+    """The tables of one collection; every method is safe to call from several threads.
+
+    Args:
+        folder: the collection.
+        create: make it if it is not there.
+        alone: hold the collection for this process; without it, read while another process works.
+
+    Raises:
+        DataError: if it is not there, is in use, or is no collection.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, alone: bool = True) -> None:
+        self.folder = folder
+        path = folder / NAME
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not path.is_file():
+            raise DataError(f"--output {folder} holds no collection ({NAME}): start one with the command search")
+        self._lock = threading.RLock()
+        self._held = _hold(folder) if alone else None
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _VERSION):
+                raise DataError(
+                    f"{path} has the layout {version}, this program knows {_VERSION}: use the newer program"
+                )
+            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version={_VERSION}")
+        except sqlite3.Error as error:
+            self.close()
+            raise DataError(f"{path} cannot be used as a collection's state ({error})") from None
+
+    def close(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        if self._held:
+            self._held.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is written together, or not at all."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first column of the first row; None without rows."""
+        found = self.rows(sql, *values)
+        return found[0][0] if found else None
+
+    def write(self, sql: str, *values: Any) -> int:
+        """Execute one statement; gives the number of rows it changed."""
+        with self._lock:
+            return self._connection.execute(sql, values).rowcount
+
+    def write_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with self.transaction():
+            self._connection.executemany(sql, rows)
+
+    def update(self, table: str, key: str, identity: str, **values: Any) -> None:
+        """Set columns of the row of `table` whose column `key` is `identity`."""
+        names = ", ".join(f"{name} = ?" for name in values)
+        self.write(f"UPDATE {table} SET {names} WHERE {key} = ?", *values.values(), identity)
+
+    def count(self, stage: str, what: str, times: int = 1) -> None:
+        """Add to how often something happened, which `status` reports."""
+        self.write(
+            "INSERT INTO events VALUES (?, ?, ?) "
+            "ON CONFLICT (stage, what) DO UPDATE SET count = count + excluded.count",
+            *(stage, what, times),
+        )
+
+    def turn(self, lane: str, interval: float) -> float:
+        """Take the next turn of a lane of requests: 0 if it is taken, else the seconds until asking again.
+
+        The time of the last turn is in the file, so that stopping and starting again does not gain one.
+        """
+        now = time.time()
+        with self.transaction():
+            row = self.rows("SELECT last, not_before FROM lanes WHERE name = ?", lane)
+            last, not_before = row[0] if row else (0.0, 0.0)
+            # a clock that was set back must not stop the lane for longer than one turn
+            wait = max(min(last + interval - now, interval), not_before - now if not_before - now <= MAX_HOLD else 0.0)
+            if wait > 0:
+                return wait
+            self.write(
+                "INSERT INTO lanes VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET last = excluded.last", lane, now
+            )
+        return 0.0
+
+    def hold(self, lane: str, seconds: float) -> None:
+        """No turn in this lane for so many seconds; after a restart, too."""
+        until = time.time() + min(seconds, MAX_HOLD)
+        self.write(
+            "INSERT INTO lanes VALUES (?, 0, ?) ON CONFLICT (name) DO UPDATE SET not_before = "
+            "max(not_before, excluded.not_before)",
+            *(lane, until),
+        )
+
+
+MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
+
+
+def _hold(folder: Path):
+    file = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the store; the system frees it after a kill
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DataError(f"another command is working on {folder}: wait for its end, or stop it") from None
+    return file
