@@ -16,20 +16,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from data_tools import command
 from data_tools.command import UsageError
-from data_tools.flickr import api, checks, duplicates, licences, queries
-from data_tools.flickr.arguments import (
-    Collection,
-    Download,
-    Export,
-    Prepare,
-    Search,
-    Status,
-    check_numbers,
-)
-from data_tools.flickr.fetching import FLICKR_API, Fetcher, Manners
+from data_tools.flickr import checks, duplicates, licences, queries
+from data_tools.flickr.arguments import FLICKR_API, Collection, Download, Export, Prepare, Search, Status, check_numbers
 from data_tools.flickr.manifest import write_manifest
 from data_tools.flickr.store import Store
 from data_tools.images import DataError
@@ -50,12 +42,12 @@ def main(argv: list[str]) -> None:
     kind, work = COMMANDS[argv[0]]
     arguments = command.parse(kind, argv[1:], prog=f"{PROG} {argv[0]}")
     check_numbers(arguments)
-    checks.quiet_pillow()
+    checks.ready_pillow()
     work(arguments)
 
 
 def run_search(arguments: Search) -> None:
-    from data_tools.flickr import search
+    from data_tools.flickr import api, fetching, search
 
     wanted = _queries(arguments)
     endpoint = api.check_endpoint(arguments.endpoint)
@@ -66,7 +58,7 @@ def run_search(arguments: Search) -> None:
         raise UsageError(f"--rate must be at most {_FLICKRS_RATE:,}, what Flickr allows. Received: {arguments.rate}")
     key = api.read_key(arguments.key_file)
     with Store(arguments.output, create=True) as store:
-        fetcher = Fetcher(store, "api", _manners(arguments))
+        fetcher = fetching.Fetcher(store, "api", fetching.Manners(**_manners(arguments)))
         flickr = api.FlickrApi(fetcher, endpoint, key)
         allowed = [licence for licence in search.ask_licences(flickr) if licence.short in arguments.licences]
         if not allowed:
@@ -87,14 +79,14 @@ def run_search(arguments: Search) -> None:
 
 
 def run_download(arguments: Download) -> None:
-    from data_tools.flickr import download
+    from data_tools.flickr import api, download, fetching
 
     api.check_endpoint(arguments.endpoint)
     with Store(arguments.output) as store:
         if arguments.again:
             command.report(f"{download.again(store):,} photographs to fetch again")
         total = store.value("SELECT count(*) FROM photos WHERE state IN ('found', 'failed')")
-        fetcher = Fetcher(store, "images", _manners(arguments))
+        fetcher = fetching.Fetcher(store, "images", fetching.Manners(**_manners(arguments)))
         rules = checks.Rules(arguments.min_side, arguments.max_aspect)
         try:
             with counting("downloading", min(total, arguments.limit or total)) as advance:
@@ -173,9 +165,8 @@ def _queries(arguments: Search) -> list[queries.Query]:
     return wanted
 
 
-def _manners(arguments: Search | Download) -> Manners:
-    names = (field.name for field in dataclasses.fields(Manners))
-    return Manners(**{name: getattr(arguments, name) for name in names})
+def _manners(arguments: Search | Download) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("endpoint", "rate", "retries", "retry_wait", "timeout")}
 
 
 def _conclude(store: Store, say: bool = True) -> dict:

@@ -9,9 +9,9 @@ from typing import Literal
 from data_tools.command import UsageError
 from data_tools.flickr.checks import Rules
 from data_tools.flickr.duplicates import NEAR
-from data_tools.flickr.fetching import FLICKR_API
 from data_tools.flickr.licences import PERMIT_DERIVATIVES
 
+FLICKR_API = "https://api.flickr.com/services/rest/"
 # numbers that may be less than 1 or whatever is more than 0
 _LEAST = {"retries": 0, "retry_wait": 0, "near": -1}
 

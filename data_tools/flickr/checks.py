@@ -12,7 +12,8 @@ from PIL import Image, ImageStat
 from data_tools.images import MAX_PIXELS
 
 HASH_BITS = 128
-_FORMATS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+_EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}  # MPO: JPEG of several pictures
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,8 +62,12 @@ class Facts:
     phash: str
 
 
-def quiet_pillow() -> None:
-    """Pillow's own warning of large pictures says nothing new: `open_picture` refuses them by their size."""
+def ready_pillow() -> None:
+    """Load Pillow's formats, which is not safe in threads, and drop a warning that says nothing new.
+
+    It warns of large pictures, which `open_picture` refuses by their size.
+    """
+    Image.init()
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -76,8 +81,8 @@ def open_picture(body: bytes) -> Image.Image:
     """
     extension = "bin"
     try:
-        picture = Image.open(io.BytesIO(body), formats=tuple(_FORMATS))
-        extension = _FORMATS[picture.format or ""]
+        picture = Image.open(io.BytesIO(body), formats=_FORMATS)
+        extension = _EXTENSIONS[picture.format or ""]
         if picture.width * picture.height > MAX_PIXELS:
             raise Unusable(f"too large: {picture.width} x {picture.height} pixels", extension)
         picture.load()
@@ -106,7 +111,7 @@ def examine(body: bytes, rules: Rules) -> Facts:
         Unusable: if it is to be set aside.
     """
     picture = open_picture(body)
-    extension = _FORMATS[picture.format or ""]
+    extension = _EXTENSIONS[picture.format or ""]
     picture = upright(picture)
     if min(picture.size) < rules.min_side:
         raise Unusable(f"tiny: {picture.width} x {picture.height} pixels", extension)

@@ -17,7 +17,6 @@ from urllib3.util import Retry
 from data_tools.flickr.store import MAX_HOLD, Store
 from data_tools.images import DataError
 
-FLICKR_API = "https://api.flickr.com/services/rest/"
 _FLICKR_HOSTS = ("flickr.com", "staticflickr.com")  # and their subdomains, by HTTPS
 _MAX_REDIRECTS = 4
 _CHUNK = 1 << 16

@@ -15,12 +15,8 @@ def status(store: Store) -> dict[str, Any]:
     """Counts by query, by reason, by size prepared, and of everything that went wrong on the way."""
     queries = []
     for row in store.rows("SELECT * FROM queries ORDER BY rowid"):
-        counts = {
-            state: count
-            for state, count in store.rows(
-                "SELECT state, count(*) FROM photos WHERE query = ? GROUP BY state", row["key"]
-            )
-        }
+        rows = store.rows("SELECT state, count(*) AS count FROM photos WHERE query = ? GROUP BY state", row["key"])
+        counts = {counted["state"]: counted["count"] for counted in rows}
         queries.append(
             {
                 "query": row["key"],

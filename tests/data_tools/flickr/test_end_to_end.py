@@ -1,0 +1,202 @@
+"""A whole collection from a server at fault in one request of ten, with processes killed on the way.
+
+REPTILE_PHOTOS may name a folder of photographs to serve; without it the test draws some.
+"""
+
+import collections
+import io
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from data_tools import command
+from data_tools.flickr.__main__ import main
+from tests.data_tools.flickr.fake_flickr import KEY, NEWEST, Photo, jpeg
+
+CLASSES = {"gecko": ("tags", "gecko"), "snake": ("tags", "snake"), "turtle": ("text", "sea turtle")}
+QUERIES = ("--tags", "gecko", "snake", "--text", "turtle=sea turtle", "--per-query", "100000")
+WORKERS = 4
+
+
+def a_world(files):
+    """Photos to serve; what should be kept, as (class, id); and why the others should be set aside, by id."""
+    photos, good, aside = [], set(), {}
+    words = [word for _, word in CLASSES.values()]
+    for index, body in enumerate(files):
+        number, name = 10_000_000_000 + index, list(CLASSES)[index % 3]
+        found_by = [CLASSES[name][1]]
+        if index % 50 == 7:  # also among the results of another query; it belongs to the first that finds it
+            found_by = [words[0], words[index % 3]]
+            name = "gecko"
+        entry = {"dateupload": str(NEWEST - 5000)} if index % 20 == 3 else {}  # many in the same second
+        photos.append(Photo(number, found_by, body, **entry))
+        good.add((name, str(number)))
+
+    def add(body, reason, **options):
+        number = 90_000_000_000 + len(aside)
+        photos.append(Photo(number, ["gecko"], body, **options))
+        aside[str(number)] = reason
+
+    for index in range(len(files) // 50):
+        add(files[index], "duplicate: the same file as photograph", owner="1@N01")
+        copy = Image.open(io.BytesIO(files[index + 20])).resize((400, 300))
+        add(jpeg(copy, quality=50), "duplicate: nearly photograph")
+    noise = Image.effect_noise((500, 374), 60)
+    for index in range(3):
+        add(jpeg(noise), "stand-in: the same file", owner=f"{index}@N02")
+    add(b"", "gone: no longer available", moved_to="https://s.yimg.com/pw/images/en-us/photo_unavailable.png")
+    add(b"", "gone: status 404", status=404)
+    add(files[0][: len(files[0]) // 2], "broken:")
+    add(b"not a picture at all" * 50, "broken:")
+    add(jpeg(noise.resize((60, 45))), "tiny: 60 x 45")
+    add(jpeg(noise.resize((800, 200))), "extreme aspect: 800 x 200")
+    add(jpeg(Image.new("RGB", (500, 375), (240, 240, 240))), "one colour")
+    bomb = io.BytesIO()
+    Image.new("L", (14_000, 14_000)).save(bomb, "PNG")
+    add(bomb.getvalue(), "too large: many times")
+    add(jpeg(Image.new("L", (20_000, 10_000)), quality=1), "too large: many times")
+    add(jpeg(Image.new("L", (10_000, 7_000)), quality=1), "too large: 10000 x 7000")
+    add(files[0], "licence: not among those allowed", license="6")
+    add(files[0], "address: on another host", url_m="http://elsewhere.example/photo.jpg")
+    add(files[0], "refused: wrong content type", media_type="text/html")
+    photos.append(Photo(95_000_000_000, ["gecko"], files[0], id="../../../evil"))
+    return photos, good, aside
+
+
+def arguments(server, name, collection, rate):
+    network = ("--endpoint", server.endpoint, "--retry-wait", "0.02", "--timeout", "0.7")
+    extra = {
+        "search": (*network, *QUERIES, "--rate", str(rate)),
+        "download": (*network, "--rate", str(rate), "--workers", str(WORKERS)),
+        "prepare": ("--size", "108"),
+        "status": (),
+    }
+    return [sys.executable, "-m", "data_tools.flickr", name, "--output", str(collection), *extra[name]]
+
+
+def run(server, name, collection, rate, log):
+    command_line = arguments(server, name, collection, rate)
+    result = subprocess.run(command_line, capture_output=True, text=True, check=False)
+    log.write_text(log.read_text() + result.stdout + result.stderr if log.exists() else result.stdout + result.stderr)
+    assert result.returncode == 0, result.stderr
+
+
+def run_until_killed(server, name, collection, rate, log, far_enough):
+    """Start a command and end it with SIGKILL once `far_enough()`."""
+    with open(log, "a") as file:
+        process = subprocess.Popen(arguments(server, name, collection, rate), stdout=file, stderr=file)
+        deadline = time.monotonic() + 300
+        while not far_enough():
+            assert process.poll() is None, f"{name} ended before it was killed:\n{log.read_text()}"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+
+def prepared_files(collection):
+    root = collection / "prepared" / "108"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def manifest(collection):
+    lines = [json.loads(line) for line in (collection / "manifest.jsonl").read_text().splitlines()]
+    assert len({line["id"] for line in lines}) == len(lines)
+    return {line["id"]: line for line in lines}
+
+
+def in_state(collection, state):
+    with sqlite3.connect(collection / "collection.sqlite") as connection:
+        rows = connection.execute("SELECT id FROM photos WHERE state = ?", (state,)).fetchall()
+    return {identity for (identity,) in rows}
+
+
+def assert_paced(times, rate):
+    """In no stretch of two seconds or more were there more requests than the rate allows, but for jitter of 0.1 s."""
+    times = sorted(times)
+    for first in range(len(times)):
+        for last in range(first + 1, len(times)):
+            if times[last] - times[first] >= 2:
+                allowed = (times[last] - times[first] + 0.1) * rate / 3600 + 1
+                assert last - first <= allowed, (first, last, times[last] - times[first])
+                if last - first > 500:
+                    break
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_a_collection_survives_faults_and_kills(flickr, distinct_photographs, tmp_path, monkeypatch, count):
+    monkeypatch.setenv("FLICKR_API_KEY", KEY)
+    photos, good, aside = a_world(distinct_photographs(count))
+    calm = flickr(photos, per_page=20, cap=60)
+    for name in ("search", "download", "prepare"):
+        assert command.run(main, arguments(calm, name, tmp_path / "undisturbed", 3_600_000)[3:]) == 0
+
+    rate = 60 * 3600
+    rough = flickr(photos, fault_rate=0.1, seed=count, stall=1.2, per_page=20, cap=60)
+    rough.echo_key = True
+    disturbed, log = tmp_path / "disturbed", tmp_path / "disturbed.log"
+    run_until_killed(rough, "search", disturbed, rate, log, lambda: len(rough.searches) >= 4)
+    run(rough, "search", disturbed, rate, log)
+    run_until_killed(rough, "download", disturbed, rate, log, lambda: len(rough.delivered) > 0.4 * count)
+    here, once = in_state(disturbed, "downloaded"), collections.Counter(rough.delivered)
+    assert 0.3 * count < len(here) < 0.5 * count
+    run(rough, "download", disturbed, rate, log)
+    assert {identity: rough.delivered[identity] for identity in here} == {identity: once[identity] for identity in here}
+
+    some = lambda: len(list((disturbed / "prepared").glob("108/*/*.png"))) > 0.3 * count  # noqa: E731
+    run_until_killed(rough, "prepare", disturbed, rate, log, some)
+    run(rough, "prepare", disturbed, rate, log)
+    run(rough, "status", disturbed, rate, log)
+
+    # every good photograph exactly once, the bytes of an undisturbed run, the others set aside with their reason
+    files = prepared_files(disturbed)
+    assert {tuple(name.removesuffix(".png").split("/")) for name in files} == good
+    assert files == prepared_files(tmp_path / "undisturbed")
+    for collection in (disturbed, tmp_path / "undisturbed"):
+        entries = manifest(collection)
+        assert {(entry["class"], entry["id"]) for entry in entries.values() if entry["state"] == "prepared"} == good
+        reasons = {identity: entry["reason"] for identity, entry in entries.items() if entry["state"] == "set_aside"}
+        assert reasons.keys() == aside.keys()
+        for identity, reason in reasons.items():
+            assert reason.startswith(aside[identity]), (identity, reason)
+
+    # nothing is fetched twice, but what may have been on its way to the process at the moment of the kill
+    again = [identity for identity, times in rough.delivered.items() if times > 1]
+    assert len(again) <= WORKERS and max(rough.delivered.values()) <= 2
+    assert set(rough.delivered) == {
+        photo.id for photo in photos if photo.body and photo.media_type == "image/jpeg"
+    } & set(manifest(disturbed)) - {
+        identity for identity, reason in aside.items() if reason.split(":")[0] in ("licence", "address")
+    }
+
+    for lane in ("api", "images"):
+        assert_paced(rough.times[lane], rate)
+
+    # every kind of fault came, was counted, and is told
+    if count >= 2000:
+        assert set(rough.faults) >= set(rough.IMAGE_FAULTS)
+    counts = json.loads((disturbed / "status.json").read_text())
+    faults = counts["faults"]
+    for kind, told in (("500", "images: status 500"), ("truncated", "images: truncated body"),
+                       ("elsewhere", "images: redirect to another host"), ("stall", "images: time-out"),
+                       ("html", "images: wrong content type"), ("reset", "images: no connection"),
+                       ("429 after", "images: status 429 with Retry-After")):  # fmt: skip
+        if rough.faults[kind] > 5:
+            assert faults[told] > 0
+    assert counts["photographs"] == {"found": 0, "failed": 0, "downloaded": len(good), "set_aside": len(aside)}
+    assert counts["prepared"] == {"108": len(good)}
+    assert faults["search: entry without a usable id or date"] > 0
+
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+    assert not (tmp_path / "evil").exists()
+    assert {path.name for path in disturbed.iterdir()} <= {
+        *("collection.sqlite", "collection.sqlite-wal", "collection.sqlite-shm", ".lock", "incoming", "originals"),
+        *("set_aside", "prepared", "manifest.jsonl", "ATTRIBUTION.md", "status.json"),
+    }
