@@ -20,7 +20,13 @@ _MAX_BYTES = 64 << 20
 _UNREACHABLE = 20  # photographs in a row without any answer, after which the network is held to be gone
 _GONE = {"status 404", "status 410", "no longer available"}
 # what stays after every repetition, although the server answers: there is no picture at this address
-_NO_PICTURE = {"wrong content type", "empty body", "redirect to another host", "too many redirects"}
+_NO_PICTURE = {
+    "wrong content type",
+    "empty body",
+    "redirect to another host",
+    "redirect to no address",
+    "too many redirects",
+}
 
 
 def download(

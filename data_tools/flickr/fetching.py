@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import email.utils
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from urllib3.util import Retry
 
 from data_tools.flickr.store import MAX_HOLD, Store
 from data_tools.images import DataError
@@ -173,10 +174,7 @@ class Fetcher:
             return Answer(body, media_type)
 
     def _told_to_wait(self, status: int, header: str | None) -> Fault:
-        seconds = None
-        if header is not None:
-            with contextlib.suppress(Exception):  # seconds or a date; a malformed one counts as none
-                seconds = float(Retry().parse_retry_after(header))
+        seconds = _seconds(header or "")
         if seconds is None and status == 429:
             self._store.hold(self._lane, self._manners.retry_wait)
         return Fault(f"status {status}{'' if seconds is None else ' with Retry-After'}", wait=seconds)
@@ -216,6 +214,15 @@ def _read(raw: urllib3.HTTPResponse, max_bytes: int, deadline: float) -> bytes:
     if length is not None and have != length:
         raise Fault("truncated body")
     return b"".join(parts)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """What a header Retry-After asks for, in seconds or as a date; None if it says neither."""
+    if re.fullmatch(r" *[0-9]{1,12} *", retry_after):
+        return float(retry_after)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    return None
 
 
 def _origin(url: str) -> tuple[str, str, int]:

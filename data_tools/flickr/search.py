@@ -103,6 +103,7 @@ def _walk(store, api, walk: Walk, licences, allowed, shorter_side, limit, advanc
     """Go on with one query until its target, its end or the limit; gives the number of new photographs."""
     numbers = sorted(licences, key=int)
     found = barren = empty = 0
+    last: set[str] = set()
     while True:
         have = store.value("SELECT count(*) FROM photos WHERE query = ? AND state != 'set_aside'", walk.key)
         room = min(walk.target - have, 10**9 if limit is None else limit - found)
@@ -124,7 +125,9 @@ def _walk(store, api, walk: Walk, licences, allowed, shorter_side, limit, advanc
             if whole:
                 older = any(whole_number(entry["dateupload"]) < walk.cursor for entry in entries)
                 barren = 0 if older else barren + 1
-                ended = not _step(walk, entries, page)
+                identities = {plain_text(entry["id"]) for entry in entries}
+                ended = not _step(walk, entries, page, repeated=identities == last)
+                last = identities if walk.page > 1 else set()
                 state = "done" if ended or barren > _BARREN else "open"
                 reason = "its answers repeat themselves" if not ended and state == "done" else ""
                 store.update(
@@ -150,8 +153,11 @@ def _inside(store: Store, page: Page, walk: Walk) -> list[dict[str, Any]]:
     return inside
 
 
-def _step(walk: Walk, entries: list[dict[str, Any]], page: Page) -> bool:
-    """Move the walk behind these entries; False at the end of the results."""
+def _step(walk: Walk, entries: list[dict[str, Any]], page: Page, repeated: bool) -> bool:
+    """Move the walk behind these entries; False at the end of the results.
+
+    `repeated` tells that the page before had the same entries, as all pages beyond Flickr's cap have.
+    """
     if not entries:
         if walk.page == 1:
             return False
@@ -162,7 +168,7 @@ def _step(walk: Walk, entries: list[dict[str, Any]], page: Page) -> bool:
     oldest = min(whole_number(entry["dateupload"]) for entry in entries)
     if oldest < walk.cursor:
         walk.cursor, walk.page = oldest, 1
-    elif walk.page < page.pages:  # a whole page of one second
+    elif walk.page < page.pages and not repeated:  # a whole page of one second
         walk.page += 1
     else:
         walk.cursor, walk.page = oldest - 1, 1

@@ -1,9 +1,13 @@
 """Fixtures of the collector's tests: servers, photographs, and the commands run against them."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from data_tools import command
+from data_tools.flickr.__main__ import main
 from tests.data_tools.flickr.fake_flickr import KEY, FakeFlickr, jpeg, originals, signs_of
 
 
@@ -46,14 +50,28 @@ def distinct_photographs():
 
 
 @pytest.fixture
-def collector(command):
-    """Run one command of the collector against a server, with the key in the environment."""
+def collect(tmp_path, monkeypatch):
+    """Run one command of the collector on the collection `tmp_path / "collection"`; gives the exit status."""
+    monkeypatch.setenv("FLICKR_API_KEY", KEY)
 
-    def run(server, name, *arguments, key=KEY, **options):
-        network = ("--endpoint", server.endpoint, "--retry-wait", "0.05", "--timeout", "1")
-        environment = {"FLICKR_API_KEY": key} if name == "search" else {}
+    def run(server, name, *arguments):
+        given = [str(argument) for argument in arguments]
         if name in ("search", "download"):
-            arguments = (*network, *(() if "--rate" in arguments else ("--rate", "3600000")), *arguments)
-        return command("data_tools.flickr", name, "--output", "collection", *arguments, env=environment, **options)
+            defaults = {"--endpoint": server.endpoint, "--retry-wait": "0.01", "--timeout": "1", "--rate": "3600000"}
+            given += [word for option in defaults if option not in given for word in (option, defaults[option])]
+        return command.run(main, [name, "--output", str(tmp_path / "collection"), *given])
 
     return run
+
+
+@pytest.fixture
+def known(tmp_path):
+    """Reads the manifest: photo id -> record."""
+
+    def read():
+        lines = (tmp_path / "collection" / "manifest.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        assert len({record["id"] for record in records}) == len(records)
+        return {record["id"]: record for record in records}
+
+    return read
