@@ -24,7 +24,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Standard deviation of the grey levels below which there is nothing to see; photographs have 15 and more.
+# Standard deviation of a channel, over 64 x 64 cells, below which there is nothing to see. Of 44 photographs the
+# plainest has 27.
 _ONE_COLOUR = 4.0
 
 
@@ -63,11 +64,12 @@ class Facts:
 
 
 def ready_pillow() -> None:
-    """Load Pillow's formats, which is not safe in threads, and drop a warning that says nothing new.
+    """Load Pillow's formats, which is not safe in threads, and silence its warnings, which stop nothing.
 
-    It warns of large pictures, which `open_picture` refuses by their size.
+    They are of large pictures, which `open_picture` refuses by their size, and of odd metadata.
     """
     Image.init()
+    warnings.filterwarnings("ignore", module="PIL")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 

@@ -181,7 +181,7 @@ class Fetcher:
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
-            session = requests.Session()
+            session = _Session()
             session.headers["User-Agent"] = "tfgan_suite (photo collector)"
             session.headers["Accept-Encoding"] = "identity"  # a compressed answer could unpack to anything
             self._local.session = session
@@ -197,6 +197,13 @@ class Fetcher:
     def _sleep(self, seconds: float) -> None:
         if self.stopping.wait(seconds):
             raise Stopped
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone: requests would read their whole body first, however long."""
+
+    def get_redirect_target(self, resp):
+        return None
 
 
 def _read(raw: urllib3.HTTPResponse, max_bytes: int, deadline: float) -> bytes:
