@@ -98,9 +98,9 @@ def _wide_terminal(wide: bool):
 
 def _first_sentence(box: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    missing = re.findall(r"^│ +(--\S+ \S+)", text, re.MULTILINE) if "Missing from" in text else []
+    if missing:
+        return f"{', '.join(missing)} must be given"
     lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]
     lines = [line for line in lines if line]
-    if len(lines) > 2 and lines[1].startswith("Missing from"):  # a list follows
-        missing = [line for line in lines if line.startswith("--")]
-        return f"{', '.join(missing)} must be given" if missing else " ".join(lines[1:3])
     return lines[1] if len(lines) > 1 else " ".join(lines)

@@ -129,7 +129,11 @@ def _walk(store, api, walk: Walk, licences, allowed, shorter_side, limit, advanc
                 ended = not _step(walk, entries, page, repeated=identities == last)
                 last = identities if walk.page > 1 else set()
                 state = "done" if ended or barren > _BARREN else "open"
-                reason = "its answers repeat themselves" if not ended and state == "done" else ""
+                reason = ""
+                if state == "done" and (barren > _BARREN or (page.entries and not entries)):
+                    reason = "its answers repeat themselves"
+                elif ended and not entries and page.total > 0:
+                    reason = "its pages are empty where there should be more"
                 store.update(
                     *("queries", "key", walk.key), cursor=walk.cursor, page=walk.page, state=state, reason=reason
                 )

@@ -2,7 +2,6 @@
 
 import email.utils
 import http.server
-import io
 import json
 import sqlite3
 import subprocess
@@ -13,9 +12,9 @@ import time
 import pytest
 from PIL import Image
 
-from data_tools.flickr.checks import Rules, Unusable, examine, perceptual_hash
+from data_tools.flickr.checks import Rules, examine
 from data_tools.flickr.fetching import _seconds
-from tests.data_tools.flickr.fake_flickr import FakeFlickr, Photo, jpeg, originals
+from tests.data_tools.flickr.fake_flickr import FakeFlickr, Photo, jpeg
 
 
 @pytest.fixture
@@ -284,12 +283,6 @@ def test_two_commands_at_once_are_refused(searched, collect, tmp_path, capsys):
     assert collect(server, "download") == 0
 
 
-def refusal(body, **rules):
-    with pytest.raises(Unusable) as caught:
-        examine(body, Rules(**rules))
-    return str(caught.value)
-
-
 def test_min_side_and_max_aspect(searched, collect, known):
     noise = Image.effect_noise((600, 200), 60)
     photos = [Photo(1_000, ["gecko"], jpeg(noise)), Photo(1_001, ["gecko"], jpeg(noise.crop((0, 0, 120, 110))))]
@@ -298,8 +291,7 @@ def test_min_side_and_max_aspect(searched, collect, known):
     assert collect(server, "download", "--min-side", 111) == 0
     assert known()["1000"]["reason"] == "extreme aspect: 600 x 200 pixels"
     assert known()["1001"]["reason"] == "tiny: 120 x 110 pixels"
-    examine(photos[0].body, Rules()), examine(photos[1].body, Rules())
-    assert refusal(photos[0].body, max_aspect=2.9).startswith("extreme aspect")
+    assert [examine(photo.body, Rules()).extension for photo in photos] == ["jpg", "jpg"]
 
 
 def test_files_that_are_set_aside_are_kept_with_their_reason(searched, collect, known, tmp_path):
@@ -309,56 +301,6 @@ def test_files_that_are_set_aside_are_kept_with_their_reason(searched, collect, 
     assert known()["1000"]["reason"] == "one colour" and known()["1001"]["reason"].startswith("broken: ")
     assert (tmp_path / "collection" / "set_aside" / "1000.jpg").read_bytes() == body
     assert (tmp_path / "collection" / "set_aside" / "1001.bin").read_bytes() == b"no picture"
-
-
-def test_photographs_pass():
-    for picture in originals():
-        facts = examine(jpeg(picture), Rules())
-        assert (facts.width, facts.height) == picture.size and len(facts.phash) == 32
-
-
-def png(picture):
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def test_bombs_are_refused_before_they_are_unpacked():
-    noise = Image.effect_noise((400, 300), 60)
-    for body in (png(Image.new("L", (14_000, 14_000))), png(Image.new("1", (9_000, 9_000)))):
-        assert len(body) < 400_000
-        began = time.monotonic()
-        assert refusal(body).startswith("too large: ")
-        assert time.monotonic() - began < 0.1
-    whole = png(noise)
-    assert refusal(whole[:-200]).startswith("broken: ")
-    for cut in range(0, 200, 7):
-        assert refusal(jpeg(noise)[:cut]).startswith("broken: ")
-    # a format that no photograph of Flickr has
-    tiff = io.BytesIO()
-    noise.save(tiff, "TIFF")
-    assert refusal(tiff.getvalue()).startswith("broken: ")
-
-
-def test_damaged_bytes_never_raise_anything_else():
-    body = bytearray(jpeg(originals()[0].resize((300, 200))))
-    for seed in range(300):
-        damaged = bytearray(body)
-        damaged[seed * 7 % len(body)] ^= 1 << seed % 8
-        try:
-            examine(bytes(damaged), Rules())
-        except Unusable as error:
-            assert str(error)
-
-
-def test_copies_are_near_and_others_far():
-    pictures = originals()
-    hashes = [int(perceptual_hash(picture), 16) for picture in pictures]
-    assert min((a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]) > 20
-    for picture, value in zip(pictures, hashes, strict=True):
-        half = picture.resize((picture.width // 2, picture.height // 2))
-        copy = Image.open(io.BytesIO(jpeg(half, quality=75)))
-        assert (int(perceptual_hash(copy), 16) ^ value).bit_count() <= 10
 
 
 def test_the_key_is_not_needed(searched, collect, monkeypatch):

@@ -137,7 +137,7 @@ def test_a_collection_survives_faults_and_kills(flickr, distinct_photographs, tm
     for name in ("search", "download", "prepare"):
         assert command.run(main, arguments(calm, name, tmp_path / "undisturbed", 3_600_000)[3:]) == 0
 
-    rate = 60 * 3600
+    rate = (100 if count < 2000 else 60) * 3600
     rough = flickr(photos, fault_rate=0.1, seed=count, stall=1.2, per_page=20, cap=60)
     rough.echo_key = True
     disturbed, log = tmp_path / "disturbed", tmp_path / "disturbed.log"

@@ -33,12 +33,14 @@ def test_what_is_found_is_not_asked_for_again(flickr, collect):
     assert len(server.searches) == count
 
 
-def test_a_page_that_stays_empty_ends_the_query(flickr, collect, known):
+def test_a_page_that_stays_empty_ends_the_query(flickr, collect, known, tmp_path):
     server = flickr(some(90), per_page=20)
     server.script.extend([None, None, *["empty"] * 10])
     assert collect(server, "search", "--tags", "gecko") == 0
     assert len(known()) == 20
     assert 4 <= len(server.searches) <= 6
+    [query] = json.loads((tmp_path / "collection" / "status.json").read_text())["queries"]
+    assert query["reason"] == "its pages are empty where there should be more"
 
 
 def test_targets_and_limits(flickr, collect, known):
@@ -213,22 +215,21 @@ def test_the_key_is_masked_wherever_a_server_repeats_it(flickr, collect, known, 
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
 
 
-def test_a_server_that_repeats_itself_for_ever_is_left(flickr, collect, tmp_path):
-    server = flickr(some(3))
-    newest = NEWEST
-    server.search = lambda arguments, _: (
+@pytest.mark.parametrize("changing", [False, True])
+def test_a_server_that_never_ends_is_left(flickr, collect, tmp_path, changing):
+    server = flickr()
+
+    def search(arguments, _):
         server.searches.append(arguments)
-        or {
-            "stat": "ok",
-            "photos": {"pages": 10**9, "total": 10**9, "photo": [{"id": "7", "dateupload": newest, "license": "4"}]},
-        }
-    )
+        photo = {"id": str(7 + changing * len(server.searches)), "dateupload": NEWEST, "license": "4"}
+        return {"stat": "ok", "photos": {"pages": 10**9, "total": 10**9, "photo": [photo]}}
+
+    server.search = search
     assert collect(server, "search", "--tags", "gecko") == 0
     assert len(server.searches) < 60
     with sqlite3.connect(tmp_path / "collection" / "collection.sqlite") as connection:
-        assert connection.execute("SELECT state, reason FROM queries").fetchall() == [
-            ("done", "its answers repeat themselves")
-        ]
+        rows = connection.execute("SELECT state, reason FROM queries").fetchall()
+    assert rows == [("done", "its answers repeat themselves")]
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{", b'{"stat": 5}', b'{"stat": "ok", "photos": [1]}', b"[" * 100_000])
