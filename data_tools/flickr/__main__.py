@@ -60,19 +60,19 @@ def run_search(arguments: Search) -> None:
     with Store(arguments.output, create=True) as store:
         fetcher = fetching.Fetcher(store, "api", fetching.Manners(**_manners(arguments)))
         flickr = api.FlickrApi(fetcher, endpoint, key)
-        allowed = [licence for licence in search.ask_licences(flickr) if licence.short in arguments.licences]
+        known = search.ask_licences(flickr)
+        allowed = set(arguments.licences) & {licence.short for licence in known if licence.short}
         if not allowed:
             raise DataError(f"{endpoint} knows none of the licences {', '.join(arguments.licences)}")
         search.plan(store, wanted, allowed)
-        total = search.wanted(store, arguments.limit)
-        with counting("searching", total) as advance:
-            refused = search.search(
-                *(store, flickr, allowed),
-                allowed=fetcher.allowed,
+        with counting("searching", search.wanted(store, wanted, arguments.limit)) as advance:
+            refused = search.Search(
+                *(store, flickr, known, allowed),
+                may_fetch=fetcher.allowed,
                 shorter_side=arguments.shorter_side,
                 limit=arguments.limit,
                 advance=advance,
-            )
+            ).run(wanted)
         _conclude(store)
     if refused:
         raise DataError(f"the server refused {len(refused)} of the queries, such as {refused[0]}")

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from data_tools.command import report
 from data_tools.flickr.store import MAX_HOLD, Store
 from data_tools.images import DataError
 
@@ -23,6 +24,7 @@ _MAX_REDIRECTS = 4
 _CHUNK = 1 << 16
 _PATIENCE = 10  # time-outs for a whole answer, so that one that drips does not hold a worker for ever
 _MAX_PAUSE = 300.0
+_SAID = 10.0  # seconds; longer waits are told
 
 Result = TypeVar("Result")
 
@@ -188,8 +190,11 @@ class Fetcher:
         return self._local.session
 
     def _await_turn(self) -> None:
+        interval = 3600 / self._manners.rate
         with self._turn:
-            while (wait := self._store.turn(self._lane, 3600 / self._manners.rate)) > 0:
+            while (wait := self._store.turn(self._lane, interval)) > 0:
+                if wait > max(interval, _SAID):
+                    report(f"waiting {wait:,.0f} s, as the server asked")
                 self._sleep(wait)
         if self.stopping.is_set():
             raise Stopped

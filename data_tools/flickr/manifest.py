@@ -46,7 +46,7 @@ def records(store: Store) -> Iterator[dict[str, Any]]:
             "height": row["height"],
             "sha256": row["sha256"],
             "phash": row["phash"],
-            "state": "prepared" if row["id"] in prepared else row["state"],
+            "state": "prepared" if row["state"] == "downloaded" and row["id"] in prepared else row["state"],
             "reason": row["reason"],
             "original": row["original"],
             "prepared": prepared.get(row["id"], {}),

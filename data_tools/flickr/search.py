@@ -23,6 +23,7 @@ from data_tools.images import DataError
 
 _SIZES = ("sq", "t", "s", "q", "m", "n", "z", "c", "l", "o")
 _BARREN = 40  # answers in a row that lead to no older photograph, after which a query is given up
+_NOT_ALLOWED = "licence: not among those allowed"
 _EMPTY_TRIES = 3  # how often an empty page is asked for again where there should be results
 
 
@@ -39,122 +40,208 @@ class Walk:
     page: int
 
 
-def plan(store: Store, queries: list[Query], licences: list[Licence]) -> None:
-    """Enter the queries in the state; a known one is opened again where its target or the licences have grown."""
-    allowed = ",".join(sorted(licence.short or "" for licence in licences))
+def plan(store: Store, queries: list[Query], allowed: set[str]) -> None:
+    """Enter the queries in the state; a known one is opened again where its target or the licences are others now.
+
+    Args:
+        allowed: short names of the licences that photographs may have; photographs found by these queries before are
+            set aside, or taken back, accordingly.
+    """
+    names, now = ",".join(sorted(allowed)), int(time.time())
     with store.transaction():
         for query in queries:
             known = store.rows("SELECT * FROM queries WHERE key = ?", query.key)
             if not known:
-                row = (query.key, query.class_name, query.kind, query.words, query.target, allowed, int(time.time()))
+                row = (query.key, query.class_name, query.kind, query.words, query.target, names, now)
                 store.write("INSERT INTO queries VALUES (?, ?, ?, ?, ?, ?, ?, 1, 'open', '')", *row)
                 continue
             store.update("queries", "key", query.key, target=query.target)
-            if known[0]["licences"] != allowed:  # what was passed over then may be wanted now
-                store.update(
-                    *("queries", "key", query.key), licences=allowed, cursor=int(time.time()), page=1, state="open"
-                )
-            elif known[0]["state"] == "full":
-                store.update("queries", "key", query.key, state="open")
+            if known[0]["licences"] != names:  # what the server kept back then may be wanted now
+                store.update("queries", "key", query.key, licences=names, cursor=now, page=1, state="open", reason="")
+                _decide_licences(store, query.key, allowed)
+            elif known[0]["state"] != "done":
+                store.update("queries", "key", query.key, state="open", reason="")
 
 
-def search(
-    store: Store,
-    api: FlickrApi,
-    licences: list[Licence],
-    *,
-    allowed: Callable[[str], bool],
-    shorter_side: int,
-    limit: int | None,
-    advance: Callable[[int], None],
-) -> list[str]:
-    """Go on with every open query.
+def _decide_licences(store: Store, key: str, allowed: set[str]) -> None:
+    inside = f"licence IN ({', '.join('?' * len(allowed))})"
+    store.write(
+        "UPDATE photos SET state = CASE WHEN sha256 IS NULL THEN 'found' ELSE 'downloaded' END, reason = '' "
+        f"WHERE query = ? AND reason = ? AND {inside}",
+        *(key, _NOT_ALLOWED, *allowed),
+    )
+    store.write(
+        f"UPDATE photos SET state = 'set_aside', reason = ? WHERE query = ? AND state != 'set_aside' AND NOT {inside}",
+        *(_NOT_ALLOWED, key, *allowed),
+    )
+
+
+class Search:
+    """Walks through the results of queries that were planned.
 
     Args:
-        licences: the allowed ones.
-        allowed: whether a picture may be fetched from an address.
+        licences: all that the server knows.
+        allowed: short names of those that photographs may have.
+        may_fetch: whether a picture may be fetched from an address.
         shorter_side: pixels that the file to be fetched should have, if there is such a file.
-        limit: photographs to find in this run; None for all.
+        limit: photographs to find in all; None for as many as the queries want.
         advance: called with the number of photographs found since its last call.
-
-    Returns:
-        What the server refused, one line per query.
     """
-    by_number = {licence.number: licence for licence in licences}
-    refused = []
-    for row in store.rows("SELECT * FROM queries WHERE state = 'open' ORDER BY rowid"):
-        walk = Walk(*(row[name] for name in ("key", "class", "kind", "words", "target", "cursor", "page")))
-        try:
-            found = _walk(store, api, walk, by_number, allowed, shorter_side, limit, advance)
-        except Fault as fault:
-            if fault.unreachable or not fault.final:
-                raise DataError(f"the search stopped at {walk.key!r} ({fault}): run it again to go on") from None
-            store.update("queries", "key", walk.key, state="refused", reason=str(fault))
-            refused.append(f"{walk.key}: {fault}")
-            continue
-        if limit is not None:
-            limit -= found
-            if limit <= 0:
-                break
-    return refused
 
+    def __init__(
+        self,
+        store: Store,
+        api: FlickrApi,
+        licences: list[Licence],
+        allowed: set[str],
+        *,
+        may_fetch: Callable[[str], bool],
+        shorter_side: int,
+        limit: int | None,
+        advance: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._licences = {licence.number: licence for licence in licences}
+        self._allowed = allowed
+        self._numbers = sorted((licence.number for licence in licences if licence.short in allowed), key=int)
+        self._may_fetch = may_fetch
+        self._shorter_side = shorter_side
+        self._left = 10**9 if limit is None else limit
+        self._advance = advance
 
-def _walk(store, api, walk: Walk, licences, allowed, shorter_side, limit, advance) -> int:
-    """Go on with one query until its target, its end or the limit; gives the number of new photographs."""
-    numbers = sorted(licences, key=int)
-    found = barren = empty = 0
-    last: set[str] = set()
-    while True:
-        have = store.value("SELECT count(*) FROM photos WHERE query = ? AND state != 'set_aside'", walk.key)
-        room = min(walk.target - have, 10**9 if limit is None else limit - found)
-        if walk.target <= have:
-            store.update("queries", "key", walk.key, state="full", reason="as many as asked for")
-            return found
-        if room <= 0:
-            return found
-        page = api.search(walk.kind, walk.words, licences=numbers, max_upload_date=walk.cursor, page=walk.page)
-        entries = _inside(store, page, walk)
-        if page.entries and not entries or not page.entries and page.total > 0 and walk.page == 1:
-            store.count("search", "empty page" if not page.entries else "page of another time")
-            empty += 1
-            if empty <= _EMPTY_TRIES:
+    def run(self, queries: list[Query]) -> list[str]:
+        """Go on with each query until its target or its end; gives what the server refused, one line per query.
+
+        Raises:
+            DataError: if the server does not answer.
+        """
+        refused = []
+        for query in queries:
+            [row] = self._store.rows("SELECT * FROM queries WHERE key = ?", query.key)
+            if row["state"] != "open" or self._left <= 0:
                 continue
-        with store.transaction():
-            new, whole = _keep(store, entries, walk, licences, allowed, shorter_side, room)
-            found += new
-            if whole:
-                older = any(whole_number(entry["dateupload"]) < walk.cursor for entry in entries)
-                barren = 0 if older else barren + 1
-                identities = {plain_text(entry["id"]) for entry in entries}
-                ended = not _step(walk, entries, page, repeated=identities == last)
-                last = identities if walk.page > 1 else set()
-                state = "done" if ended or barren > _BARREN else "open"
-                reason = ""
-                if state == "done" and (barren > _BARREN or (page.entries and not entries)):
-                    reason = "its answers repeat themselves"
-                elif ended and not entries and page.total > 0:
-                    reason = "its pages are empty where there should be more"
-                store.update(
-                    *("queries", "key", walk.key), cursor=walk.cursor, page=walk.page, state=state, reason=reason
-                )
-        advance(new)
-        empty = 0
-        if whole and state == "done":
-            return found
+            walk = Walk(*(row[name] for name in ("key", "class", "kind", "words", "target", "cursor", "page")))
+            try:
+                self._walk(walk)
+            except Fault as fault:
+                if fault.unreachable or not fault.final:
+                    raise DataError(f"the search stopped at {walk.key!r} ({fault}): run it again to go on") from None
+                self._store.update("queries", "key", walk.key, state="refused", reason=str(fault))
+                refused.append(f"{walk.key}: {fault}")
+        return refused
+
+    def _walk(self, walk: Walk) -> None:
+        barren = 0
+        last: set[str] = set()
+        while (room := self._room(walk)) > 0:
+            page, entries = self._page(walk)
+            with self._store.transaction():
+                new, whole = self._keep(entries, walk, room)
+                if whole:
+                    barren = 0 if any(_uploaded(entry) < walk.cursor for entry in entries) else barren + 1
+                    identities = {plain_text(entry["id"]) for entry in entries}
+                    more = _step(walk, entries, page, repeated=identities == last)
+                    last = identities if walk.page > 1 else set()
+                    ended = not more or barren > _BARREN
+                    reason = _why_ended(page, entries, more) if ended else ""
+                    state = "done" if ended else "open"
+                    self._store.update(
+                        *("queries", "key", walk.key), cursor=walk.cursor, page=walk.page, state=state, reason=reason
+                    )
+            self._left -= new
+            self._advance(new)
+            if whole and ended:
+                return
+
+    def _room(self, walk: Walk) -> int:
+        """How many photographs are still wanted."""
+        have = self._store.value("SELECT count(*) FROM photos WHERE query = ? AND state != 'set_aside'", walk.key)
+        if have >= walk.target:
+            self._store.update("queries", "key", walk.key, state="full", reason="as many as asked for")
+        return min(walk.target - have, self._left)
+
+    def _page(self, walk: Walk) -> tuple[Page, list[dict[str, Any]]]:
+        """The next page, and its usable entries; asked for again while it is empty where it should not be."""
+        for _ in range(1 + _EMPTY_TRIES):
+            page = self._api.search(
+                walk.kind, walk.words, licences=self._numbers, max_upload_date=walk.cursor, page=walk.page
+            )
+            entries = self._inside(page, walk)
+            if entries or not (page.entries or (page.total > 0 and walk.page == 1)):
+                break
+            self._store.count("search", "page of another time" if page.entries else "empty page")
+        return page, entries
+
+    def _inside(self, page: Page, walk: Walk) -> list[dict[str, Any]]:
+        """The entries with an id and an upload date that was asked for."""
+        inside = []
+        for entry in page.entries:
+            if not re.fullmatch(r"[1-9][0-9]{0,18}", plain_text(entry.get("id"))) or not _uploaded(entry):
+                self._store.count("search", "entry without a usable id or date")
+            elif _uploaded(entry) <= walk.cursor:
+                inside.append(entry)
+            else:
+                self._store.count("search", "entry of another time")
+        return inside
+
+    def _keep(self, entries: list[dict[str, Any]], walk: Walk, room: int) -> tuple[int, bool]:
+        """Enter the photographs that are not known yet: their number, and whether all entries were looked at."""
+        new = 0
+        for entry in entries:
+            if new == room:
+                return new, False
+            photo = self._photo(entry)
+            columns = {**photo, "query": walk.key, "class": walk.class_name, "date_found": int(time.time())}
+            added = self._store.write(
+                f"INSERT OR IGNORE INTO photos ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+                *columns.values(),
+            )
+            new += added and photo["state"] == "found"
+            if not added:
+                self._store.count("search", "photograph found before")
+        return new, True
+
+    def _photo(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """The columns of `photos` that a search result fills."""
+        number, owner = plain_text(entry.get("license")), plain_text(entry.get("owner"), 100)
+        identity = plain_text(entry["id"])
+        licence = self._licences.get(number) or Licence(number, "", "", None)
+        file = _file(entry, self._shorter_side)
+        reason = ""
+        if licence.short not in self._allowed:
+            reason = _NOT_ALLOWED
+        elif not file:
+            reason = "address: none was given"
+        elif not self._may_fetch(file):
+            reason = "address: on another host"
+        return {
+            "id": identity,
+            "title": plain_text(entry.get("title"), 300),
+            "owner": owner,
+            "owner_name": plain_text(entry.get("ownername"), 200),
+            "page": f"https://www.flickr.com/photos/{quote(owner, safe='@')}/{identity}/",
+            "file": file,
+            "licence": licence.short or f"number {number}",
+            "licence_name": licence.name,
+            "licence_url": licence.url,
+            "tags": plain_text(entry.get("tags"), 4000),
+            "date_taken": plain_text(entry.get("datetaken"), 40),
+            "date_upload": _uploaded(entry),
+            "state": "set_aside" if reason else "found",
+            "reason": reason,
+        }
 
 
-def _inside(store: Store, page: Page, walk: Walk) -> list[dict[str, Any]]:
-    """The entries with an id and an upload date that was asked for."""
-    inside = []
-    for entry in page.entries:
-        uploaded = whole_number(entry.get("dateupload"))
-        if not re.fullmatch(r"[1-9][0-9]{0,18}", plain_text(entry.get("id"))) or not uploaded:
-            store.count("search", "entry without a usable id or date")
-        elif uploaded <= walk.cursor:
-            inside.append(entry)
-        else:
-            store.count("search", "entry of another time")
-    return inside
+def _uploaded(entry: dict[str, Any]) -> int:
+    return whole_number(entry.get("dateupload"))
+
+
+def _why_ended(page: Page, entries: list[dict[str, Any]], more: bool) -> str:
+    """Why a search ended before its results did; empty if it did not."""
+    if more or (page.entries and not entries):
+        return "its answers repeat themselves"
+    return "its pages are empty where there should be more" if not entries and page.total > 0 else ""
 
 
 def _step(walk: Walk, entries: list[dict[str, Any]], page: Page, repeated: bool) -> bool:
@@ -169,7 +256,7 @@ def _step(walk: Walk, entries: list[dict[str, Any]], page: Page, repeated: bool)
         return True
     if walk.page == 1 and len(page.entries) >= page.total > 0:
         return False
-    oldest = min(whole_number(entry["dateupload"]) for entry in entries)
+    oldest = min(_uploaded(entry) for entry in entries)
     if oldest < walk.cursor:
         walk.cursor, walk.page = oldest, 1
     elif walk.page < page.pages and not repeated:  # a whole page of one second
@@ -177,54 +264,6 @@ def _step(walk: Walk, entries: list[dict[str, Any]], page: Page, repeated: bool)
     else:
         walk.cursor, walk.page = oldest - 1, 1
     return True
-
-
-def _keep(store, entries, walk: Walk, licences, allowed, shorter_side, room: int) -> tuple[int, bool]:
-    """Enter the photographs that are not known yet: their number, and whether all entries were looked at."""
-    new = 0
-    for entry in entries:
-        if new == room:
-            return new, False
-        photo = _photo(entry, licences, allowed, shorter_side)
-        columns = {**photo, "query": walk.key, "class": walk.class_name, "date_found": int(time.time())}
-        added = store.write(
-            f"INSERT OR IGNORE INTO photos ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-            *columns.values(),
-        )
-        new += added and photo["state"] == "found"
-        if not added:
-            store.count("search", "photograph found before")
-    return new, True
-
-
-def _photo(entry: dict[str, Any], licences: dict[str, Licence], allowed, shorter_side: int) -> dict[str, Any]:
-    number, owner = plain_text(entry.get("license")), plain_text(entry.get("owner"), 100)
-    identity = plain_text(entry["id"])
-    licence = licences.get(number)
-    file = _file(entry, shorter_side)
-    reason = ""
-    if licence is None:
-        reason = "licence: not among those allowed"
-    elif not file:
-        reason = "address: none was given"
-    elif not allowed(file):
-        reason = "address: on another host"
-    return {
-        "id": identity,
-        "title": plain_text(entry.get("title"), 300),
-        "owner": owner,
-        "owner_name": plain_text(entry.get("ownername"), 200),
-        "page": f"https://www.flickr.com/photos/{quote(owner, safe='@')}/{identity}/",
-        "file": file,
-        "licence": licence.short if licence else f"number {number}",
-        "licence_name": licence.name if licence else "",
-        "licence_url": licence.url if licence else "",
-        "tags": plain_text(entry.get("tags"), 4000),
-        "date_taken": plain_text(entry.get("datetaken"), 40),
-        "date_upload": whole_number(entry.get("dateupload")),
-        "state": "set_aside" if reason else "found",
-        "reason": reason,
-    }
 
 
 def _file(entry: dict[str, Any], shorter_side: int) -> str:
@@ -252,10 +291,11 @@ def ask_licences(api: FlickrApi) -> list[Licence]:
         raise DataError(f"the server cannot be searched ({fault}): check --endpoint and the network") from None
 
 
-def wanted(store: Store, limit: int | None) -> int:
-    """How many photographs the open queries still lack, at most `limit`."""
+def wanted(store: Store, queries: list[Query], limit: int | None) -> int:
+    """How many photographs these queries still lack, at most `limit`."""
     lacking = 0
-    for row in store.rows("SELECT key, target FROM queries WHERE state = 'open'"):
-        have = store.value("SELECT count(*) FROM photos WHERE query = ? AND state != 'set_aside'", row["key"])
-        lacking += max(0, row["target"] - have)
+    for query in queries:
+        if store.value("SELECT state FROM queries WHERE key = ?", query.key) == "open":
+            have = store.value("SELECT count(*) FROM photos WHERE query = ? AND state != 'set_aside'", query.key)
+            lacking += max(0, query.target - have)
     return lacking if limit is None else min(lacking, limit)

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS lanes (name TEXT PRIMARY KEY, last REAL NOT NULL, not
 CREATE TABLE IF NOT EXISTS events (stage TEXT NOT NULL, what TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (stage, what));
 """
+MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
 BY_ID = "ORDER BY length(id), id"  # photo ids are numbers of up to nineteen digits
 
 
@@ -163,9 +164,6 @@ class Store:
             "max(not_before, excluded.not_before)",
             *(lane, until),
         )
-
-
-MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
 
 
 def _hold(folder: Path):

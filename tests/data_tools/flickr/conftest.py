@@ -8,7 +8,7 @@ from PIL import Image
 
 from data_tools import command
 from data_tools.flickr.__main__ import main
-from tests.data_tools.flickr.fake_flickr import KEY, FakeFlickr, jpeg, originals, signs_of
+from tests.data_tools.flickr.fake_flickr import KEY, FakeFlickr, Photo, jpeg, originals, signs_of
 
 
 @pytest.fixture
@@ -75,3 +75,17 @@ def known(tmp_path):
         return {record["id"]: record for record in records}
 
     return read
+
+
+@pytest.fixture
+def searched(flickr, collect, distinct_photographs):
+    """A server whose photos were all found."""
+
+    def make(photos=None, count=6, **options):
+        files = distinct_photographs(count)
+        photos = photos or [Photo(1_000 + index, ["gecko"], body) for index, body in enumerate(files)]
+        server = flickr(photos, **options)
+        assert collect(server, "search", "--tags", "gecko", "--per-query", 10_000) == 0
+        return server
+
+    return make

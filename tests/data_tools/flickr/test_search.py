@@ -88,6 +88,32 @@ def test_only_allowed_licences_are_asked_for_and_kept(flickr, collect, known):
 
     assert collect(server, "search", "--tags", "gecko", "--licences", "cc0", "no-known-restrictions") == 0
     assert set(server.searches[-1]["license"].split(",")) == {"7", "9"}
+    found = {record["licence"] for record in known().values() if record["state"] == "found"}
+    assert found == {"cc0", "no-known-restrictions"}  # also of what was found before
+
+
+def test_a_licence_that_is_no_longer_allowed_is_set_aside_and_taken_back(flickr, collect, known, distinct_photographs):
+    files = distinct_photographs(2)
+    photos = [Photo(1_000 + index, ["gecko"], body, license=str(4 + 5 * index)) for index, body in enumerate(files)]
+    server = flickr(photos)
+    for name in ("search", "download", "prepare"):
+        assert collect(server, name, *(["--tags", "gecko"] if name == "search" else [])) == 0
+    assert {record["state"] for record in known().values()} == {"prepared"}
+    assert collect(server, "search", "--tags", "gecko", "--licences", "by") == 0
+    assert [record["state"] for record in known().values()] == ["prepared", "set_aside"]
+    assert collect(server, "prepare") == 0
+    assert [bool(record["prepared"]) for record in known().values()] == [True, False]
+    assert collect(server, "search", "--tags", "gecko") == 0
+    assert collect(server, "prepare") == 0
+    assert {record["state"] for record in known().values()} == {"prepared"}
+    assert set(server.delivered.values()) == {1}
+
+
+def test_only_the_queries_given_are_searched(flickr, collect):
+    server = flickr(some(30) + some(30, ["snake"], 5_000), per_page=20)
+    assert collect(server, "search", "--tags", "gecko", "snake", "--limit", 5) == 0
+    assert collect(server, "search", "--tags", "snake") == 0
+    assert {search["tags"] for search in server.searches[1:]} == {"snake"}
 
 
 @pytest.mark.parametrize(("name", "url"), [(name, url) for _, name, url in LICENCES])
