@@ -61,9 +61,14 @@ def check_endpoint(url: str, option: str = "--endpoint") -> str:
     Raises:
         UsageError: for anything but HTTPS, or HTTP on this machine.
     """
-    parts = urlsplit(url)
-    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+    try:
+        parts = urlsplit(url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        scheme = parts.scheme == "https" or (parts.scheme == "http" and local)
+        good = bool(parts.hostname) and not parts.username and parts.port != 0 and scheme
+    except ValueError:
+        good = False
+    if not good:
         raise UsageError(f"{option} must be an https:// address, as the key is sent there. Received: {url}")
     return url
 

@@ -56,14 +56,15 @@ def download(
     )
     silent = 0
     fetch = lambda row: _fetch(store, fetcher, row["id"], row["file"], rules)  # noqa: E731
-    for state, unreachable in in_parallel(fetch, pending, workers, fetcher.stopping.set):
+    for state, silence in in_parallel(fetch, pending, workers, fetcher.stopping.set):
         ended[state] += 1
         advance(1)
-        silent = silent + 1 if unreachable else 0
+        silent = silent + 1 if silence else 0
         if silent >= _UNREACHABLE:
             fetcher.stopping.set()
             raise DataError(
-                f"no answer for {silent} photographs in a row: check the network and run the command again to go on"
+                f"no answer for {silent} photographs in a row, for the last one {silence!r}: "
+                "check the network and run the command again to go on"
             )
     return ended
 
@@ -85,7 +86,8 @@ def _adopt(store: Store, rules: Rules):
             _put_away(store, path.name)
 
 
-def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules) -> tuple[str, bool]:
+def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules) -> tuple[str, str]:
+    """The photograph's new state, and what kept the server from answering, if that was it."""
     try:
         body = fetcher.fetch(url, _picture_bytes, max_bytes=_MAX_BYTES)
     except Fault as fault:
@@ -94,9 +96,9 @@ def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules
         reason = f"gone: {reason}" if reason in _GONE else f"refused: {reason}"
         state = "set_aside" if aside else "failed"
         store.update("photos", "id", identity, state=state, reason=reason)
-        return state, fault.unreachable
+        return state, str(fault) if fault.unreachable else ""
     write_whole(store.folder / "incoming" / identity, body)
-    return _settle(store, identity, body, rules), False
+    return _settle(store, identity, body, rules), ""
 
 
 def _picture_bytes(answer: Answer) -> bytes:

@@ -35,7 +35,7 @@ class Fault(Exception):
     Attributes:
         final: asking again is pointless.
         wait: seconds that the server asks to wait.
-        unreachable: there was no answer at all.
+        unreachable: the server does not answer, or says that it cannot now.
     """
 
     def __init__(self, message: str, *, final: bool = False, wait: float | None = None, unreachable: bool = False):
@@ -115,9 +115,8 @@ class Fetcher:
                 self._store.count(self._lane, str(fault))
                 if fault.wait is not None and fault.wait > MAX_HOLD:
                     self._store.hold(self._lane, MAX_HOLD)
-                    raise DataError(
-                        f"the server asks to wait {fault.wait:,.0f} s: run the command again then"
-                    ) from None
+                    wait = f"{fault.wait:,.0f} s"
+                    raise DataError(f"the server asks to wait {wait}: run the command again then") from None
                 if fault.wait is not None:
                     self._store.hold(self._lane, fault.wait)
                 if fault.final or attempt == self._manners.retries:
@@ -168,7 +167,7 @@ class Fetcher:
             if status in (429, 503):
                 raise self._told_to_wait(status, response.headers.get("Retry-After"))
             if status >= 500 or status == 408:
-                raise Fault(f"status {status}")
+                raise Fault(f"status {status}", unreachable=True)
             if status != 200:
                 raise Fault(f"status {status}", final=True)
             body = _read(response.raw, max_bytes, time.monotonic() + _PATIENCE * timeout)
@@ -179,7 +178,7 @@ class Fetcher:
         seconds = _seconds(header or "")
         if seconds is None and status == 429:
             self._store.hold(self._lane, self._manners.retry_wait)
-        return Fault(f"status {status}{'' if seconds is None else ' with Retry-After'}", wait=seconds)
+        return Fault(f"status {status}{'' if seconds is None else ' with Retry-After'}", wait=seconds, unreachable=True)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):

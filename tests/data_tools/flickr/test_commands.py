@@ -66,6 +66,8 @@ SEARCH = ("search", "--output", "new", "--tags", "gecko")
         (["search", "--output", "new", "--tags", "ÄÖ"], 2, "--tags takes [CLASS=]WORDS"),
         ([*SEARCH, "--endpoint", "http://flickr.example/rest/"], 2, "--endpoint must be an https:// address"),
         ([*SEARCH, "--endpoint", "file:///etc/passwd"], 2, "--endpoint must be an https:// address"),
+        ([*SEARCH, "--endpoint", "https://flickr.example:99999/"], 2, "--endpoint must be an https:// address"),
+        ([*SEARCH, "--endpoint", "https://["], 2, "--endpoint must be an https:// address"),
         ([*SEARCH, "--key-file", "nowhere"], 2, "--key-file nowhere cannot be read (No such file or directory)"),
         ([*SEARCH, "--key-file", "wrong.key"], 2, "--key-file wrong.key must be one word of 8 to 128 letters"),
         (SEARCH, 2, "a key of Flickr's API is needed: set FLICKR_API_KEY, or put it into a file for --key-file"),

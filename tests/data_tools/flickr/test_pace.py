@@ -162,6 +162,15 @@ def test_a_dead_network_ends_the_command(searched, collect, capsys, known):
     assert {record["state"] for record in known().values()} == {"found", "failed"}
 
 
+def test_a_server_that_only_refuses_ends_the_command(searched, collect, capsys, known):
+    server = searched(count=30)
+    server.script.extend(["503"] * 60)
+    assert collect(server, "download", "--retries", 1) == 1
+    assert "in a row, for the last one 'status 503': check the network" in capsys.readouterr().err
+    assert collect(server, "download", "--retries", 20) == 0
+    assert {record["state"] for record in known().values()} == {"downloaded"}
+
+
 def test_workers_fetch_at_a_time(searched, collect):
     server = searched(count=8)
     under_way, most = [0], [0]

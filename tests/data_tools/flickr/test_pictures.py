@@ -114,6 +114,7 @@ def test_a_damaged_profile_counts_as_none(profile):
     assert (np.asarray(prepared) == np.asarray(prepare_picture(jpeg(picture), 108, "crop"))).all()
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_counts_as_none():
     picture = originals()[0]
     body = jpeg(picture, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
