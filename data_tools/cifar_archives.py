@@ -59,7 +59,7 @@ def load(
         DataError: for missing, damaged or hostile files.
     """
     splits.require(kind.title, split, tuple(kind.batches))
-    place = data_dir if data_dir is not None else download(url, sha256)
+    place = Path(data_dir) if data_dir is not None else download(url, sha256)
     batches, suffix = _read_batches(kind, place, kind.batches[split])
     parse = _parse_binary if suffix else _parse_pickle
     parts = [parse(kind, data, f"{place}: {name + suffix}") for name, data in batches.items()]
