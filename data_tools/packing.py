@@ -33,8 +33,7 @@ from data_tools.images import LabelledImages, read_image
 from data_tools.progress import counting, note
 
 RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
-_TASK = 8  # images that a thread decodes before it asks for more
-_PART_BYTES = 16 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
+_PART_BYTES = 4 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +96,16 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
     """
     rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
 
-    def read(indices: range) -> list[Any]:
-        return [_read(listing.root / listing.names[index], image_size, channels) for index in indices]
+    root = str(listing.root)
+
+    def read(index: int) -> Any:
+        try:
+            return read_image(os.path.join(root, listing.names[index]), image_size, channels)
+        except DataError as error:
+            return error
 
     def submit(pool: ThreadPoolExecutor, first: int) -> list[Future]:
-        end = min(first + rows, len(listing.names))
-        return [pool.submit(read, range(i, min(i + _TASK, end))) for i in range(first, end, _TASK)]
+        return [pool.submit(read, i) for i in range(first, min(first + rows, len(listing.names)))]
 
     with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")  # of Pillow, about metadata; set once, outside the threads
@@ -111,17 +114,10 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
             while ahead:
                 current, start = ahead, start + rows
                 ahead = submit(pool, start)
-                yield [image for future in current for image in future.result()]
+                yield [future.result() for future in current]
         finally:
             for future in ahead:
                 future.cancel()
-
-
-def _read(path: Path, image_size: int, channels: int) -> Any:
-    try:
-        return read_image(path, image_size, channels)
-    except DataError as error:
-        return error
 
 
 def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], image_shape: tuple[int, int, int]) -> None:
