@@ -83,8 +83,9 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
         pack.mkdir(parents=True, exist_ok=True)
         with files.locked(pack / "lock", lambda: note(f"another process is packing {listing.root}: waiting for it")):
             manifest["digest"] = listing.digest()
-            if _read_json(pack / "manifest.json") != manifest:
-                _pack(pack, listing, manifest, (image_size, image_size, channels))
+            shape = (len(listing.names), image_size, image_size, channels)
+            if _read_json(pack / "manifest.json") != manifest or not _is_whole(pack / "images.npy", shape):
+                _pack(pack, listing, manifest, shape)
             images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
     return LabelledImages(images, listing.labels, listing.class_names)
 
@@ -120,19 +121,19 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
                 future.cancel()
 
 
-def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], image_shape: tuple[int, int, int]) -> None:
+def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], shape: tuple[int, int, int, int]) -> None:
     part, progress = pack / "images.part", pack / "part.json"
-    header = _npy_header((len(listing.names), *image_shape))
+    header = _npy_header(shape)
     (pack / "manifest.json").unlink(missing_ok=True)
     done = _already_done(progress, manifest) if part.is_file() else 0
     if done == 0:
         progress.unlink(missing_ok=True)  # before its images.part goes
     with open(part, "r+b" if done else "wb") as file:
         file.write(header)
-        file.truncate(len(header) + done * math.prod(image_shape))
+        file.truncate(len(header) + done * math.prod(shape[1:]))
         file.seek(0, os.SEEK_END)
-        with counting(f"packing {listing.root}", len(listing.names), done=done) as advance:
-            for images in decoded(listing, image_shape[0], image_shape[2], done):
+        with counting(f"packing {listing.root}", shape[0], done=done) as advance:
+            for images in decoded(listing, shape[1], shape[3], done):
                 for image in images:
                     if isinstance(image, DataError):
                         raise image
@@ -147,6 +148,10 @@ def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], image_shape: t
     os.replace(part, pack / "images.npy")
     files.replace_text(pack / "manifest.json", json.dumps(manifest, indent=1))
     progress.unlink()
+
+
+def _is_whole(path: Path, shape: tuple[int, int, int, int]) -> bool:
+    return path.is_file() and path.stat().st_size == len(_npy_header(shape)) + math.prod(shape)
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

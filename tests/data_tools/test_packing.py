@@ -178,6 +178,13 @@ def test_two_processes_pack_it_once(root, tmp_path):
     assert f"another process is packing {root}: waiting for it" in results[0][1] + results[1][1]
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: os.truncate(path, 1000)])
+def test_a_damaged_pack_is_made_again(root, damage):
+    whole = load(root).fingerprint()
+    damage(pack_of(root) / "images.npy")
+    assert load(root).fingerprint() == whole
+
+
 def test_a_folder_that_changes_meanwhile_is_refused(root, monkeypatch):
     original = images.read_image
 
