@@ -96,7 +96,6 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
     The next part is being decoded while the caller uses one.
     """
     rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
-
     root = str(listing.root)
 
     def read(index: int) -> Any:
@@ -125,12 +124,15 @@ def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], shape: tuple[i
     part, progress = pack / "images.part", pack / "part.json"
     header = _npy_header(shape)
     (pack / "manifest.json").unlink(missing_ok=True)
-    done = _already_done(progress, manifest) if part.is_file() else 0
+    done = _already_done(progress, manifest)
+    good = len(header) + done * math.prod(shape[1:])
+    if not part.is_file() or part.stat().st_size < good:
+        done = 0
     if done == 0:
         progress.unlink(missing_ok=True)  # before its images.part goes
     with open(part, "r+b" if done else "wb") as file:
         file.write(header)
-        file.truncate(len(header) + done * math.prod(shape[1:]))
+        file.truncate(good if done else len(header))
         file.seek(0, os.SEEK_END)
         with counting(f"packing {listing.root}", shape[0], done=done) as advance:
             for images in decoded(listing, shape[1], shape[3], done):

@@ -168,6 +168,10 @@ def test_a_part_of_another_folder_is_not_gone_on_with(root):
     (pack / "part.json").write_text(json.dumps({"manifest": {**manifest, "digest": "other"}, "done": 12}))
     (pack / "images.part").write_bytes(b"\xff" * 40_000)
     assert load(root).fingerprint() == whole
+    (pack / "manifest.json").unlink()
+    (pack / "part.json").write_text(json.dumps({"manifest": manifest, "done": 12}))
+    (pack / "images.part").write_bytes(b"\xff" * 400)  # less than is said to be done
+    assert load(root).fingerprint() == whole
 
 
 def test_two_processes_pack_it_once(root, tmp_path):
