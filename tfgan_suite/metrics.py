@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgan_suite.moments import Moments, squared_frechet_distance
 
-_ROWS = 1024  # of a block of pairwise distances
+_BLOCK_NUMBERS = 1 << 21  # distances in a block of pairs: 16 MB, which stay in the memory that is there already
 
 
 class ScoreSums:
@@ -217,9 +217,12 @@ def authenticity(features: np.ndarray, training: np.ndarray) -> tuple[float, np.
         below 1 for a copy.
     """
     features, training = finite(features, "features"), finite(training, "training")
-    own = neighbour_distances(training, 1)
+    if len(training) < 2:
+        raise ValueError(f"training must have 2 images or more. Received: {len(training)}")
     nearest, squared = nearest_rows(features, training, 1)
-    allowed = own[nearest[:, 0]]
+    chosen, position = np.unique(nearest[:, 0], return_inverse=True)
+    # the nearest of a training row is itself, the second its neighbour
+    allowed = nearest_rows(training[chosen], training, 2)[1][:, 1][position]
     tiny = np.finfo(np.float64).tiny
     ratios = np.sqrt(squared[:, 0] / np.maximum(allowed, tiny))
     return float((squared[:, 0] >= allowed).mean()), nearest[:, 0], ratios
@@ -229,9 +232,11 @@ def nearest_rows(features: np.ndarray, reference: np.ndarray, k: int) -> tuple[n
     """Of each row, the `k` nearest reference rows, nearest first, int [N, k], and their squared distances [N, k]."""
     chosen, distances = [], []
     for _, block in _squared_distances(features, reference):
-        indices = np.argsort(block, axis=1, kind="stable")[:, :k]
-        chosen.append(indices)
-        distances.append(np.take_along_axis(block, indices, axis=1))
+        indices = np.argpartition(block, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(block, indices, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        chosen.append(np.take_along_axis(indices, order, axis=1))
+        distances.append(np.take_along_axis(found, order, axis=1))
     return np.concatenate(chosen), np.concatenate(distances)
 
 
@@ -324,7 +329,10 @@ def _squared_distances(rows: np.ndarray, reference: np.ndarray) -> Iterator[tupl
     centre = reference.mean(axis=0)
     rows, reference = rows - centre, reference - centre
     norms = (reference**2).sum(axis=1)
-    for first in range(0, len(rows), _ROWS):
-        part = rows[first : first + _ROWS]
-        squared = (part**2).sum(axis=1)[:, None] + norms - 2 * part @ reference.T
-        yield first, np.maximum(squared, 0.0)
+    step = max(1, _BLOCK_NUMBERS // len(reference))
+    for first in range(0, len(rows), step):
+        part = rows[first : first + step]
+        squared = (-2 * part) @ reference.T
+        squared += norms
+        squared += (part**2).sum(axis=1)[:, None]
+        yield first, np.maximum(squared, 0.0, out=squared)

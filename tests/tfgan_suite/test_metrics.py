@@ -247,7 +247,7 @@ def test_neighbour_metrics_equal_brute_force():
 def test_blocks_of_rows_change_nothing(monkeypatch):
     fake, real = RNG.normal(size=(40, 3)), RNG.normal(size=(50, 3))
     whole = precision_recall(fake, real), density_coverage(fake, real), authenticity(fake, real)[0]
-    monkeypatch.setattr("tfgan_suite.metrics._ROWS", 7)
+    monkeypatch.setattr("tfgan_suite.metrics._BLOCK_NUMBERS", 7 * 50)
     assert (precision_recall(fake, real), density_coverage(fake, real), authenticity(fake, real)[0]) == whole
 
 
