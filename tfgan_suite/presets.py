@@ -120,7 +120,7 @@ def _shapes(variant: str, rates: float | tuple[float, float], betas: tuple[float
 # The papers' methods in the small; rates and strengths are fit for the width and the few steps.
 _ON_SHAPES = {
     "dcgan": _shapes("dcgan", (2e-3, 1e-3), (0.0, 0.99), batch_size=64),
-    "lsgan": _shapes("lsgan", 2e-3, (0.5, 0.999)),
+    "lsgan": _shapes("lsgan", 2e-3, (0.5, 0.99), batch_size=64),
     "wgan": _shapes("wgan", 5e-4, (0.5, 0.99), optimizer="rmsprop", discriminator_steps=5),
     "wgan-gp": _shapes("wgan_gp", 1e-3, (0.0, 0.9), discriminator_steps=3),
     "dragan": _shapes("dragan", 2e-3, (0.5, 0.9), options={"penalty_weight": 1.0}),
