@@ -129,7 +129,7 @@ _ON_SHAPES = {
     "ebgan": _shapes("ebgan", 1e-3, (0.5, 0.999), options={"margin": 0.2}),
     "began": _shapes("began", 1e-3, (0.5, 0.999), width=0.125, options={"gamma": 0.9, "lambda_k": 0.1}),
     "acgan": _shapes("acgan", 1e-3, (0.5, 0.999), options={"dropout": 0.2}),
-    "vtgan": _shapes("vtgan", 1e-3, (0.5, 0.999)),
+    "vtgan": _shapes("vtgan", 1e-3, (0.5, 0.99)),
     "cgan": _shapes("cgan", 1e-3, (0.0, 0.9), width=0.125, options={"normalization": "spectral"}),
     "sagan": _shapes("sagan", (1e-3, 2e-3), (0.0, 0.9), width=0.125, discriminator_steps=2),
     "biggan": _shapes("biggan", (1e-3, 2e-3), (0.0, 0.9), width=0.125, discriminator_steps=2),
