@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -68,6 +69,8 @@ class Arguments:
     """What the network computes in."""
     kernel_protocol: Literal["subsets", "blocks"] = "subsets"
     """Of the kernel distance: 100 subsets of 1,000 images, or TF-GAN's blocks."""
+    tfgan: bool = True
+    """With Inception, also what TF-GAN's own functions say; keeps all outputs in memory, 12 kB for an image."""
     weights: Literal["ema", "raw"] = "ema"
     """Of a run: averaged weights, or those of the last step."""
     checkpoint: str = "newest"
@@ -87,7 +90,7 @@ class Arguments:
     save_reference: Path | None = None
     """Write the reference's mean and covariance as mu and sigma to this .npz."""
     output: Path | None = None
-    """JSON file for the scores; by default evaluation.json in the run folder, or here."""
+    """JSON file for the scores; by default they are appended to evaluation.jsonl in the run folder, or here."""
     debug: bool = False
     """Show tracebacks."""
 
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> None:
     cli.load_tensorflow()
     from data_tools.progress import counting
     from tfgan_suite import evaluation, open_source, reference, scoring_network
-    from tfgan_suite.measures import Protocol
+    from tfgan_suite.measures import METRICS, Protocol
 
     options = open_source.Options(
         weights=arguments.weights,
@@ -107,24 +110,38 @@ def main(argv: list[str]) -> None:
         shuffle_seed=arguments.shuffle_seed,
         latent_seed=arguments.latent_seed,
         values=arguments.values,
+        report=cli.report,
     )
+    for name in ("shuffle_seed", "latent_seed"):
+        seed = getattr(arguments, name)
+        if seed is not None and not 0 <= seed < 2**31:
+            raise UsageError(f"--{name.replace('_', '-')} must be from 0 to 2147483647. Received: {seed}")
     path = Path(arguments.source)
     run = _settings_of_run(path) if open_source.is_run(path) else None
-    if run is not None and run.data_dir and options.data_dir is None:
-        options = dataclasses.replace(options, data_dir=Path(run.data_dir))
+    output = _output(arguments, path if run is not None else Path())
     source = open_source.open_source(arguments.source, options)
+    _refuse_idle(arguments, source, run)
     network = scoring_network.load(
         _classifier(arguments, run), resize=arguments.resize, inception=arguments.inception, dtype=arguments.dtype
     )
-    cli.report(f"{network.name} {network.fingerprint[:12]}, {network.resize}, {network.values}")
+    of_step = "" if source.record["step"] is None else f", step {source.record['step']:,}, {arguments.weights} weights"
+    cli.report(f"{source.name}{of_step}; {network.name} {network.fingerprint[:12]}, {network.resize}, {network.values}")
     metrics = _metrics(arguments, run)
     measured = tuple(name for name in metrics if name != "memorisation")
     if "memorisation" in metrics:
-        training = _opened(arguments.training or _own(run, "train"), source, options, "--training")
-    wanted = Protocol(_num_images(arguments, source, network), measured, arguments.splits, arguments.kernel_protocol)
+        training = _opened(arguments.training or _own(run, "train"), source, _for_run(options, run), "--training")
+    wanted = Protocol(
+        _num_images(arguments, source, network),
+        measured,
+        arguments.splits,
+        arguments.kernel_protocol,
+        tfgan=arguments.tfgan,
+    )
     source.require(wanted.num_images)
-    needs = evaluation.needs_of(measured, network, pictures="memorisation" in metrics)
-    real = _reference(arguments, run, source, options, network, needs)
+    needs = evaluation.needs_of(measured, network, pictures="memorisation" in metrics, tfgan=arguments.tfgan)
+    real = None
+    if arguments.reference is not None or any(METRICS[name].compares or name == "classes" for name in measured):
+        real = _reference(arguments, run, source, _for_run(options, run), network, needs)
     if arguments.save_reference is not None:
         if real is None:
             raise UsageError("--save-reference needs --reference")
@@ -133,9 +150,6 @@ def main(argv: list[str]) -> None:
         lines, generated, common = evaluation.evaluate(
             source, network, real, wanted, needs=needs, advance=advance, report=cli.report
         )
-    output = arguments.output or (path if run is not None else Path()) / "evaluation.json"
-    with files.writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
     if "memorisation" in metrics:
         from tfgan_suite import memorisation
 
@@ -143,8 +157,13 @@ def main(argv: list[str]) -> None:
             value, about = memorisation.check(
                 generated.kept("images"), training, network, output.with_suffix(".neighbours.png"), advance
             )
-        lines.append(evaluation.line({"metric": "authenticity", "value": value, "parameters": about}, common))
-    files.replace_text(output, json.dumps(lines, indent=2) + "\n")
+        result = {**evaluation.ALONE, "metric": "authenticity", "value": value, "parameters": about}
+        lines.append(evaluation.line(result, common))
+    if arguments.output is None:
+        for line in lines:
+            files.append_json_line(output, line)
+    else:
+        files.replace_text(output, json.dumps(lines, indent=2) + "\n")
     show(lines)
     print(f"{'scores':40}{output}")
 
@@ -158,6 +177,37 @@ def show(lines: list[dict[str, Any]]) -> None:
         if line["at_half"] is not None:
             text += f"   at N/2 {line['at_half']:.4f}, extrapolated {line['extrapolated']:.4f}"
         print(text)
+
+
+def _output(arguments: Arguments, folder: Path) -> Path:
+    """Where the scores go; refused now rather than after an hour if nothing can be written there."""
+    output = arguments.output or folder / "evaluation.jsonl"
+    with files.writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir() or not os.access(output.parent, os.W_OK):
+            raise UsageError(f"--output must be a file that can be written. Received: {output}")
+    return output
+
+
+def _refuse_idle(arguments: Arguments, source: Source, run: Any) -> None:
+    """Refuse options that would do nothing for this kind of source."""
+    if run is not None:
+        idle: tuple[str, ...] = ("image_size", "values")
+    elif source.size is None:
+        idle = ("weights", "checkpoint", "image_size")
+    else:
+        idle = ("weights", "checkpoint", "latent_seed")
+    blank = Arguments(source="")
+    given = [f"--{name.replace('_', '-')}" for name in idle if getattr(arguments, name) != getattr(blank, name)]
+    if given:
+        raise UsageError(f"{', '.join(given)} would do nothing for {source.name}: leave it out")
+
+
+def _for_run(options: Options, run: Any) -> Options:
+    """The options with which a run's own dataset is opened."""
+    if run is None or not run.data_dir or options.data_dir is not None:
+        return options
+    return dataclasses.replace(options, data_dir=Path(run.data_dir), data_dir_of=run.dataset)
 
 
 def _settings_of_run(path: Path) -> Any:
@@ -220,7 +270,7 @@ def _reference(
     given = arguments.reference
     if given is None and run is None:
         return None
-    if given is not None and given.endswith(".npz") and reference.is_statistics(Path(given)):
+    if given is not None and reference.is_statistics(Path(given)):
         return reference.read(Path(given), network)
     try:
         opened = _opened(given or _own(run, "test"), source, options, "--reference")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfgan_suite import protocol, run_folder
-from tfgan_suite.errors import SuiteError, UsageError
-from tfgan_suite.measures import METRICS, Protocol, Scored
+from tfgan_suite.errors import SuiteError
+from tfgan_suite.measures import METRICS, Protocol, Scored, check, class_order
 from tfgan_suite.reference import Reference
 from tfgan_suite.scoring_network import ScoringNetwork
 from tfgan_suite.sources import Source
@@ -24,15 +24,17 @@ _INCEPTION_NAMES = {
     "frechet_classifier_distance_per_class": "fid_per_class",
     "kernel_classifier_distance": "kid",
 }
+_COMPARING = ("class_histogram_kl",)  # of metrics that also measure what compares with nothing
+ALONE = dict.fromkeys(("reference", "reference_fingerprint", "reference_shuffle_seed", "num_real"))
 PLAIN: dict[str, Any] = {"spread": None, "spread_is": None, "at_half": None, "extrapolated": None, "parameters": {}}
 
 
-def needs_of(names: tuple[str, ...], network: ScoringNetwork, *, pictures: bool = False) -> Needs:
+def needs_of(names: tuple[str, ...], network: ScoringNetwork, *, pictures: bool = False, tfgan: bool = True) -> Needs:
     """What has to be gathered for these metrics; for TF-GAN's functions beside Inception's also all outputs."""
     all_needs = [METRICS[name].needs for name in names]
-    tfgan = network.is_inception and bool({"score", "frechet", "kernel"} & set(names))
+    beside = tfgan and network.is_inception and bool({"score", "frechet", "kernel"} & set(names))
     return Needs(
-        outputs=tfgan or any(needs.outputs for needs in all_needs),
+        outputs=beside or any(needs.outputs for needs in all_needs),
         pictures=pictures or any(needs.pictures for needs in all_needs),
         per_class=any(needs.per_class for needs in all_needs),
     )
@@ -63,17 +65,22 @@ def evaluate(
         SuiteError: if a metric cannot be computed of what there is; no number is given for less than was asked.
     """
     began = time.monotonic()
-    source.require(wanted.num_images)
-    for name in wanted.metrics:
-        if METRICS[name].compares and real is None:
-            raise UsageError(f"the metric {name} compares: give --reference dataset:split, pictures or statistics")
-    needs = needs or needs_of(wanted.metrics, network)
-    generated = gather(source, network, wanted.num_images, needs, splits=wanted.splits, advance=advance)
+    check(source, network, real, wanted)
+    generated = gather(
+        source,
+        network,
+        wanted.num_images,
+        needs or needs_of(wanted.metrics, network, tfgan=wanted.tfgan),
+        splits=wanted.splits,
+        network_classes=class_order(source.class_names, network.class_names),
+        advance=advance,
+    )
     scored = Scored(generated, real, wanted, network, source)
     lines = lines_of(scored, began)
     common = record_of(scored, time.monotonic() - began)
-    lines += [line(result, common) for result in tfgan_results(scored, report)]
-    warn(wanted, real, report)
+    if wanted.tfgan and network.is_inception:
+        lines += [line(result, common) for result in tfgan_results(scored, report)]
+    warn(scored, report)
     return lines, generated, common
 
 
@@ -85,6 +92,8 @@ def lines_of(scored: Scored, began: float) -> list[dict[str, Any]]:
             found = METRICS[name].lines(scored)
         except ValueError as error:
             raise SuiteError(f"{name} of {scored.source.name}: {error}") from None
+        if not METRICS[name].compares:
+            found = [result if result["metric"] in _COMPARING else {**ALONE, **result} for result in found]
         results += [_named(result, scored.network) for result in found]
     common = record_of(scored, time.monotonic() - began)
     return [line(result, common) for result in results]
@@ -100,15 +109,13 @@ def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[dict[st
 
     Its score has no splits. A value of its own that is not finite is left out, with a warning.
     """
-    if not scored.network.is_inception:
-        return []
     from tfgan_suite import tfgan
 
     asked = set(scored.protocol.metrics)
     results: list[dict[str, Any]] = []
     if "score" in asked:
         value = tfgan.inception_score(scored.generated.kept("logits"))
-        results.append({"metric": "tfgan_inception_score", "value": value})
+        results.append({"metric": "tfgan_inception_score", "value": value, **ALONE})
     if scored.real is not None and asked & {"frechet", "kernel"}:
         if not scored.real.has_features:
             report(f"note: {scored.real.name} has no features, so TF-GAN's own distances are left out")
@@ -120,11 +127,14 @@ def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[dict[st
     if "kernel" in asked:
         value, error = tfgan.kernel_distance(features, real)
         spread = {"spread": error, "spread_is": "standard error over blocks"} if np.isfinite(error) else {}
-        results.append({"metric": "tfgan_kid", "value": value, "parameters": {"protocol": "blocks"}, **spread})
+        results.append(
+            {"metric": "tfgan_kid", "value": value, "parameters": {"protocol": "blocks", "subset_size": 1024}, **spread}
+        )
     for result in results:
         if not np.isfinite(result["value"]):
             report(f"note: TF-GAN's own function gave {result['value']} for {result['metric']}, which is left out")
-    return [{**result, "splits": 1} for result in results if np.isfinite(result["value"])]
+    kept = [result for result in results if np.isfinite(result["value"])]
+    return [{**result, "splits": 1, "dtype": f"TF-GAN's, from {scored.network.dtype} outputs"} for result in kept]
 
 
 def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
@@ -143,7 +153,11 @@ def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
         "resize": network.resize_of(scored.source.image_size, scored.source.image_size),
         "values": network.values,
         "source": scored.source.name,
+        "source_fingerprint": scored.source.fingerprint(),
+        "image_size": scored.source.image_size,
         "reference": scored.real.name if scored.real else None,
+        "reference_fingerprint": scored.real.fingerprint if scored.real else None,
+        "reference_shuffle_seed": scored.real.shuffle_seed if scored.real else None,
         "dtype": f"float64 from {network.dtype} features",
         "class_fractions": fractions,
         "seconds": seconds,
@@ -152,20 +166,24 @@ def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
     }
 
 
-def warn(wanted: Protocol, real: Reference | None, report: Callable[[str], None]) -> None:
+def warn(scored: Scored, report: Callable[[str], None]) -> None:
     """Say what makes a distance less comparable than it looks."""
-    if real is None or not {"frechet", "per_class"} & set(wanted.metrics):
+    real, count = scored.real, scored.generated.count
+    if real is None or not {"frechet", "per_class"} & set(scored.protocol.metrics):
         return
-    if wanted.num_images < FEWEST_IMAGES:
+    fewest, what = count, f"{count:,} images"
+    if "per_class" in scored.protocol.metrics:
+        fewest = min(moments.count for moments in scored.generated.by_class)
+        what = f"{fewest:,} images of a class"
+    if fewest < FEWEST_IMAGES:
         report(
-            f"warning: a Frechet distance of {wanted.num_images:,} images is mostly bias; "
-            f"{FEWEST_IMAGES:,} are the fewest to compare with"
+            f"warning: a Frechet distance of {what} is mostly bias; {FEWEST_IMAGES:,} are the fewest to compare with"
         )
     if real.num_images is None:
         report(f"warning: {real.name} does not say of how many images it is")
-    elif real.num_images != wanted.num_images:
+    elif real.num_images != count:
         report(
-            f"warning: {wanted.num_images:,} images against {real.num_images:,} of {real.name}: "
+            f"warning: {count:,} images against {real.num_images:,} of {real.name}: "
             f"compare only with distances of the same two numbers"
         )
 

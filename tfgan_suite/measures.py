@@ -29,6 +29,7 @@ class Protocol:
         splits: of the classifier score.
         kernel_protocol: "subsets" or "blocks", see `metrics.kernel_classifier_distance`.
         seed: of subsets of images, pairs and projections.
+        tfgan: with its Inception, what TF-GAN's own functions give, too, for which all outputs are kept in memory.
     """
 
     num_images: int
@@ -36,6 +37,7 @@ class Protocol:
     splits: int = 10
     kernel_protocol: str = "subsets"
     seed: int = 0
+    tfgan: bool = True
 
     def __post_init__(self) -> None:
         if self.num_images < 2:
@@ -72,9 +74,6 @@ class Scored:
             raise UsageError("metrics that compare need --reference dataset:split, pictures or stored statistics")
         return self.real.statistics
 
-    def same_classes(self, names: tuple[str, ...]) -> bool:
-        return bool(names) and names == self.source.class_names
-
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -83,20 +82,22 @@ class Metric:
     Attributes:
         lines: from `Scored` to results, dicts with `metric` and `value`, and what differs from `evaluation.PLAIN`.
         about: one line for people.
+        uses: the outputs of the network that it needs.
         needs: what has to be gathered of the images, and of the reference.
         compares: whether there must be a reference.
     """
 
     lines: Callable[[Scored], list[dict[str, Any]]]
     about: str
+    uses: tuple[str, ...]
     needs: Needs = dataclasses.field(default_factory=Needs)
     compares: bool = True
 
 
 def _score(scored: Scored) -> list[dict[str, Any]]:
-    if scored.generated.sums is None:
-        raise UsageError(f"{scored.network.name} gives no logits, which a score needs: choose other --metrics")
-    value, spread = scored.generated.sums.value()
+    sums = scored.generated.sums
+    assert sums is not None
+    value, spread = sums.value()
     line = {"metric": "classifier_score", "value": value}
     if scored.protocol.splits > 1:
         line |= {"spread": spread, "spread_is": "population standard deviation over the splits"}
@@ -119,32 +120,50 @@ def _with_half(generated: Statistics, real: Moments) -> dict[str, Any]:
 
 def _per_class(scored: Scored) -> list[dict[str, Any]]:
     names, real = scored.source.class_names, scored.reference()
-    if not names or scored.real is None or scored.real.class_names != names:
+    theirs = scored.real.class_names if scored.real else ()
+    order = class_order(names, theirs)
+    if order is None:
         raise UsageError(
             f"the distance per class needs images and a reference with the same classes. Received: "
-            f"{_some(names)} and {_some(scored.real.class_names if scored.real else ())}"
+            f"{_some(names)} and {_some(theirs)}"
         )
-    few = [
-        f"{name} ({mine.count} and {theirs.count})"
-        for name, mine, theirs in zip(names, scored.generated.by_class, real.by_class, strict=True)
-        if min(mine.count, theirs.count) < 2
-    ]
+    reference = real.by_class
+    reference = [reference[label] for label in order]
+    own = scored.generated.by_class
+    counts = {name: [mine.count, their.count] for name, mine, their in zip(names, own, reference, strict=True)}
+    few = [f"{name} ({mine} and {their})" for name, (mine, their) in counts.items() if min(mine, their) < 2]
     if few:
         raise UsageError(
             f"the distance per class needs 2 images or more of each class, generated and real. Received: "
             f"{', '.join(few[:5])}: more --num-images, or leave it out"
         )
-    pairs = zip(scored.generated.by_class, real.by_class, strict=True)
-    values = [squared_frechet_distance(mine, theirs) for mine, theirs in pairs]
+    values = [squared_frechet_distance(mine, their) for mine, their in zip(own, reference, strict=True)]
+    halves = scored.generated.class_halves
+    line: dict[str, Any] = {"value": float(np.mean(values))}
+    if min(half.count for pair in halves for half in pair) >= 2:
+        distances = [
+            squared_frechet_distance(half, their)
+            for pair, their in zip(halves, reference, strict=True)
+            for half in pair
+        ]
+        line["at_half"] = float(np.mean(distances))
+        line["extrapolated"] = metrics.extrapolated(line["value"], line["at_half"])
     return [
         {
             "metric": "frechet_classifier_distance_per_class",
-            "value": float(np.mean(values)),
+            **line,
             "spread": float(np.std(values)),
             "spread_is": "population standard deviation over the classes",
-            "parameters": {"classes": dict(zip(names, values, strict=True))},
+            "parameters": {"classes": dict(zip(names, values, strict=True)), "counts": counts},
         }
     ]
+
+
+def class_order(names: tuple[str, ...], others: tuple[str, ...]) -> np.ndarray | None:
+    """Where each of `names` stands in `others`, int [classes]; None if these are not the same classes."""
+    if not names or set(names) != set(others) or len(names) != len(others):
+        return None
+    return np.array([others.index(name) for name in names])
 
 
 def _kernel(scored: Scored) -> list[dict[str, Any]]:
@@ -179,9 +198,8 @@ def _density_coverage(scored: Scored) -> list[dict[str, Any]]:
 
 
 def _classes(scored: Scored) -> list[dict[str, Any]]:
-    if scored.generated.histogram is None:
-        raise UsageError(f"{scored.network.name} gives no logits, which classes need: choose other --metrics")
     counts = scored.generated.histogram
+    assert counts is not None
     fractions = counts / counts.sum()
     lines = [
         {"metric": "class_coverage", "value": metrics.class_coverage(fractions), "parameters": {"share": 0.2}},
@@ -190,7 +208,7 @@ def _classes(scored: Scored) -> list[dict[str, Any]]:
     if scored.real is not None and scored.real.statistics.histogram is not None:
         real = scored.real.statistics.histogram
         lines.append({"metric": "class_histogram_kl", "value": metrics.class_histogram_divergence(counts, real)})
-    if scored.generated.labelled and scored.same_classes(scored.network.class_names):
+    if scored.generated.labelled:
         value = scored.generated.asked / scored.generated.labelled
         lines.append({"metric": "asked_class_fraction", "value": value})
     return lines
@@ -233,17 +251,58 @@ def _sliced_wasserstein(scored: Scored) -> list[dict[str, Any]]:
 
 
 _OUTPUTS = Needs(outputs=True)
+_LOGITS, _FEATURES = ("logits",), ("pool_3",)
 METRICS = {
-    "score": Metric(_score, "classifier score (Inception score), mean over the splits", compares=False),
-    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too"),
-    "kernel": Metric(_kernel, "kernel distance (KID)", _OUTPUTS),
-    "precision_recall": Metric(_precision_recall, "improved precision and recall, k = 3", _OUTPUTS),
-    "density_coverage": Metric(_density_coverage, "density and coverage, k = 5", _OUTPUTS),
-    "per_class": Metric(_per_class, "Frechet distance of each class and their mean", Needs(per_class=True)),
-    "classes": Metric(_classes, "coverage and histogram of the classes", compares=False),
-    "ms_ssim": Metric(_ms_ssim, "similarity of pairs, over all and within classes", Needs(pictures=True), False),
-    "sliced_wasserstein": Metric(_sliced_wasserstein, "distance between patches", Needs(pictures=True)),
+    "score": Metric(_score, "classifier score (Inception score), mean over the splits", _LOGITS, compares=False),
+    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too", _FEATURES),
+    "kernel": Metric(_kernel, "kernel distance (KID)", _FEATURES, _OUTPUTS),
+    "precision_recall": Metric(_precision_recall, "improved precision and recall, k = 3", _FEATURES, _OUTPUTS),
+    "density_coverage": Metric(_density_coverage, "density and coverage, k = 5", _FEATURES, _OUTPUTS),
+    "per_class": Metric(_per_class, "Frechet distance of each class and their mean", _FEATURES, Needs(per_class=True)),
+    "classes": Metric(_classes, "coverage and histogram of the classes", _LOGITS, compares=False),
+    "ms_ssim": Metric(_ms_ssim, "similarity of pairs, over all and within classes", (), Needs(pictures=True), False),
+    "sliced_wasserstein": Metric(_sliced_wasserstein, "distance between patches", (), Needs(pictures=True)),
 }
+
+
+def check(source: Source, network: ScoringNetwork, real: Reference | None, wanted: Protocol) -> None:
+    """Refuse before the pass over the images what cannot be measured after it.
+
+    Raises:
+        UsageError: for fewer images than asked for, or a metric whose outputs, reference or classes are missing.
+    """
+    source.require(wanted.num_images)
+    for name in wanted.metrics:
+        metric = METRICS[name]
+        missing = [output for output in metric.uses if output not in network.outputs]
+        if missing:
+            raise UsageError(
+                f"{network.name} does not give {', '.join(missing)}, which the metric {name} needs: "
+                f"choose other --metrics"
+            )
+        if metric.compares and real is None:
+            raise UsageError(f"the metric {name} compares: give --reference dataset:split, pictures or statistics")
+        if real is None or not metric.compares:
+            continue
+        if metric.needs.outputs and not real.has_features:
+            raise UsageError(
+                f"the metric {name} compares features of single images, and {real.name} has none: give images instead"
+            )
+        if metric.needs.pictures and not real.has_pictures:
+            raise UsageError(f"the metric {name} compares pictures, and {real.name} has none: give images instead")
+        if name == "per_class" and class_order(source.class_names, real.class_names) is None:
+            raise UsageError(
+                f"the distance per class needs images and a reference with the same classes. Received: "
+                f"{_some(source.class_names)} and {_some(real.class_names)}"
+            )
+        if "pool_3" in metric.uses:
+            size = source.image_size
+            columns = network(np.zeros((1, size, size, 3), np.uint8))["pool_3"].shape[1]
+            if columns != real.statistics.moments.dimension:
+                raise UsageError(
+                    f"the features of {network.name} have {columns} columns, those of {real.name} "
+                    f"{real.statistics.moments.dimension}: they are of another network"
+                )
 
 
 def _some(names: tuple[str, ...]) -> str:

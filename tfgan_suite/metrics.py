@@ -11,6 +11,7 @@ import numpy as np
 
 from tfgan_suite.moments import Moments, squared_frechet_distance
 
+_ROUNDING = 1e-12  # of a squared distance, over the squared lengths that it is the difference of
 _BLOCK_NUMBERS = 1 << 21  # distances in a block of pairs: 16 MB, which stay in the memory that is there already
 
 
@@ -33,7 +34,7 @@ class ScoreSums:
         """Take in the logits [n, classes] of the images from number `first` on."""
         log_p = log_softmax(logits)
         p = np.exp(log_p)
-        entropies = (p * log_p).sum(axis=1)
+        entropies = np.where(p > 0, p * log_p, 0).sum(axis=1)
         splits = self._assignment[first : first + len(logits)]
         np.add.at(self.counts, splits, 1)
         np.add.at(self.probabilities, splits, p)
@@ -207,8 +208,8 @@ def density_coverage(features: np.ndarray, reference: np.ndarray, k: int = 5) ->
 def authenticity(features: np.ndarray, training: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """The fraction of images that are no copy of a training image, in [0, 1].
 
-    A row is a copy if it is nearer to its nearest training row than that one is to its own nearest neighbour among the
-    training rows.
+    A row is a copy if it is not farther from its nearest training row than that one is from its own nearest neighbour
+    among the training rows; so are all exact copies, of training images that are there twice too.
 
     Source: Alaa et al., How Faithful is your Synthetic Data? (2022), section 4.3.
 
@@ -225,7 +226,7 @@ def authenticity(features: np.ndarray, training: np.ndarray) -> tuple[float, np.
     allowed = nearest_rows(training[chosen], training, 2)[1][:, 1][position]
     tiny = np.finfo(np.float64).tiny
     ratios = np.sqrt(squared[:, 0] / np.maximum(allowed, tiny))
-    return float((squared[:, 0] >= allowed).mean()), nearest[:, 0], ratios
+    return float((squared[:, 0] > allowed).mean()), nearest[:, 0], ratios
 
 
 def nearest_rows(features: np.ndarray, reference: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -293,7 +294,7 @@ def asked_class_fraction(logits: np.ndarray, labels: np.ndarray) -> float:
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """log p(y | x), float64 [N, classes]."""
     logits = finite(logits, "logits")
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    shifted = np.maximum(logits / 2 - logits.max(axis=1, keepdims=True) / 2, -1e300) * 2  # halves cannot overflow
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
@@ -333,6 +334,7 @@ def _squared_distances(rows: np.ndarray, reference: np.ndarray) -> Iterator[tupl
     for first in range(0, len(rows), step):
         part = rows[first : first + step]
         squared = (-2 * part) @ reference.T
-        squared += norms
-        squared += (part**2).sum(axis=1)[:, None]
-        yield first, np.maximum(squared, 0.0, out=squared)
+        both = norms + (part**2).sum(axis=1)[:, None]
+        squared += both
+        squared[squared < _ROUNDING * both] = 0  # equal rows are at no distance, not at that of the rounding
+        yield first, squared

@@ -66,6 +66,8 @@ class Moments:
         rows = np.asarray(rows, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.dimension or not np.isfinite(rows).all():
             raise ValueError(f"features must be finite numbers [N, {self.dimension}]. Received: shape={rows.shape}")
+        if not len(rows):
+            return
         self._waiting.append(rows)
         if self.count - self._count >= max(_BLOCK, self.dimension):
             self._fold()

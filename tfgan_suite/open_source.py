@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy as np
 
 import data_tools
 from data_tools import npz
-from data_tools.images import LabelledImages
+from data_tools.images import LabelledImages, prepared
 from tfgan_suite import checkpoints, saved_models
 from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.run_folder import RunFolder
-from tfgan_suite.sources import ArraySource, FileSource, GeneratorSource, Source, as_uint8, require_range
+from tfgan_suite.sources import LATENT_SEED, ArraySource, FileSource, GeneratorSource, Source, as_uint8, require_range
 
 BEST = "best"
 NEWEST = "newest"
@@ -23,15 +24,21 @@ NEWEST = "newest"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to open what is named; each field is the flag of `tfgan_suite.evaluate` of that name."""
+    """How to open what is named; each field is the flag of `tfgan_suite.evaluate` of that name.
+
+    `data_dir_of` is the only dataset that `data_dir` is for, if it is not for all; `report` is called with what the
+    user should know, such as a damaged checkpoint that was skipped.
+    """
 
     weights: str = "ema"
     checkpoint: str = NEWEST
     data_dir: Path | None = None
+    data_dir_of: str | None = None
     image_size: int | None = None
     shuffle_seed: int | None = 0
-    latent_seed: int = 1_000_003
+    latent_seed: int = LATENT_SEED
     values: str = "tanh"
+    report: Callable[[str], None] = lambda message: None
 
 
 def open_source(text: str, options: Options) -> Source:
@@ -52,7 +59,11 @@ def open_source(text: str, options: Options) -> Source:
         return _npz(path, options)
     dataset, colon, split = text.partition(":")
     if colon and dataset in data_tools.DATASETS:
-        data = data_tools.load(dataset, split, image_size=options.image_size or 32, data_dir=options.data_dir)
+        data_dir = options.data_dir if options.data_dir_of in (None, dataset) else None
+        try:
+            data = data_tools.load(dataset, split, image_size=options.image_size or 32, data_dir=data_dir)
+        except ValueError as error:
+            raise UsageError(f"{text} cannot be opened: {error}") from None
         return ArraySource(data, text, shuffle_seed=options.shuffle_seed)
     raise UsageError(
         f"SOURCE must be a run folder, a SavedModel, a folder of pictures, an .npz file or dataset:split "
@@ -73,7 +84,7 @@ def _run(path: Path, options: Options) -> Source:
     settings, record = run.read_config()
     gan = build(settings)
     if options.checkpoint == NEWEST:
-        found = checkpoints.newest(run.checkpoints, lambda message: None)
+        found = checkpoints.newest(run.checkpoints, options.report)
     elif options.checkpoint == BEST:
         found = (run.best, checkpoints.read(run.best)) if run.best.is_file() else None
     elif options.checkpoint.isdigit():
@@ -96,6 +107,7 @@ def _run(path: Path, options: Options) -> Source:
         latent_dim=sampler.latent_dim,
         class_names=names if sampler.conditional else (),
         latent_seed=options.latent_seed,
+        certain=True,
         weights=options.weights,
         step=step,
         images_seen=step * settings.batch_size * settings.discriminator_steps,
@@ -138,7 +150,7 @@ def _saved_model(path: Path, options: Options) -> Source:
 
     return GeneratorSource(
         generate, name=str(path), image_size=size, latent_dim=latent_dim, class_names=names,
-        latent_seed=options.latent_seed, values=options.values, weights="as exported",
+        latent_seed=options.latent_seed, values=options.values, certain=output == "uint8", weights="as exported",
     )  # fmt: skip
 
 
@@ -165,6 +177,8 @@ def _npz(path: Path, options: Options) -> Source:
     pixels = as_uint8(images, options.values, str(path))
     if images.dtype != np.uint8:
         require_range(images.min(), images.max(), options.values, str(path))
+    if options.image_size is not None:
+        pixels = prepared(pixels, options.image_size, 3)
     labelled = labels is not None
     if labels is None:
         labels = np.zeros(len(images), np.int32)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.download import cache_folder
+from data_tools.download import cache_folder, file_sha256
 from data_tools.progress import counting
 from tfgan_suite import files
 from tfgan_suite.errors import SuiteError
@@ -31,17 +31,26 @@ class Reference:
         name: `dataset:split`, or the file.
         num_images: of how many images; None if a file of another tool does not say.
         class_names: of their labels.
+        fingerprint: of pixels, labels and names, or of the file.
+        shuffle_seed: of their order, on which subsets and blocks depend; None for the order they are stored in.
     """
 
     statistics: Statistics
     name: str
     num_images: int | None
     class_names: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    shuffle_seed: int | None = None
 
     @property
     def has_features(self) -> bool:
         """Whether there are features of single images, which stored statistics are without."""
         return self.statistics.needs.outputs
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there are pictures, which stored statistics are without."""
+        return self.statistics.has_pictures
 
 
 def reference_of(
@@ -77,7 +86,7 @@ def reference_of(
     if needs.pictures:
         count = min(size, PICTURES)
         statistics.keep_pictures(*next(source.batches(count, count)))
-    return Reference(statistics, source.name, size, source.class_names)
+    return Reference(statistics, source.name, size, source.class_names, pixels, source.record["shuffle_seed"])
 
 
 def save(reference: Reference, network: ScoringNetwork, path: Path) -> None:
@@ -113,16 +122,20 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
             mean, covariance = stored["mu"], stored["sigma"]
             about = json.loads(str(stored["about"])) if "about" in stored.files else {}
         count = about.get("num_images")
+        if count is not None and (type(count) is not int or count < 2):
+            raise ValueError(f"num_images must be a whole number from 2 on, not {count!r}")
         of = about.get("classifier_fingerprint", network.fingerprint)
         rule = about.get("resize", network.resize), about.get("values", network.values)
         if of != network.fingerprint or rule != (network.resize, network.values):
-            raise ValueError(f"they are of {about['classifier']} {of[:12]} with {rule}, not of {network.name}")
+            raise ValueError(
+                f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
+            )
         moments = Moments.from_covariance(count or 2, mean, covariance)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())
     statistics.halves = [Moments(moments.dimension), moments]
-    return Reference(statistics, str(path), count)
+    return Reference(statistics, str(path), count, fingerprint=file_sha256(path))
 
 
 def _key(pixels: str, source: Source, network: ScoringNetwork, needs: Needs) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +110,7 @@ class FileSource(Source):
     """
 
     def __init__(self, folder: Path, *, shuffle_seed: int | None, image_size: int | None = None) -> None:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+        paths = sorted(path for path in folder.rglob("*") if _is_picture(path.relative_to(folder)) and path.is_file())
         if not paths:
             raise SuiteError(f"{folder} holds no pictures ({', '.join(EXTENSIONS)})")
         self.name, self.size = str(folder), len(paths)
@@ -119,7 +120,7 @@ class FileSource(Source):
         classed = all(len(parts) > 1 for parts in below)
         self.class_names = tuple(sorted({parts[0] for parts in below})) if classed else ()
         order = _permutation(len(paths), shuffle_seed)
-        self._paths = [paths[i] for i in order]
+        self._folder, self._paths = folder, [paths[i] for i in order]
         self._labels = None
         if classed:
             number = {name: i for i, name in enumerate(self.class_names)}
@@ -136,6 +137,14 @@ class FileSource(Source):
                 rows = slice(i, min(i + batch_size, num_images))
                 images = np.stack(list(pool.map(self._read, self._paths[rows])))
                 yield images, None if self._labels is None else self._labels[rows]
+
+    def fingerprint(self) -> str | None:
+        digest = hashlib.sha256(repr((self.image_size, self._resized, self.class_names)).encode())
+        for path in self._paths:
+            digest.update(str(path.relative_to(self._folder)).encode(errors="surrogateescape") + b"\0")
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     def _read(self, path: Path) -> np.ndarray:
         if not self._resized and _square_side(path) != self.image_size:
@@ -156,6 +165,7 @@ class GeneratorSource(Source):
             in the range that `values` names. Called in inference mode; changes nothing.
         labels: classes int [N] to ask for; drawn uniformly by `latent_seed` if None and there are classes.
         values: a key of `RANGES`.
+        certain: the range is known, so images that are all bright are just that, and no sign of another range.
         weights, step, images_seen: for the record.
     """
 
@@ -171,12 +181,13 @@ class GeneratorSource(Source):
         class_names: tuple[str, ...] = (),
         latent_seed: int = LATENT_SEED,
         values: str = "tanh",
+        certain: bool = False,
         weights: str | None = None,
         step: int | None = None,
         images_seen: int | None = None,
     ) -> None:
         self.name, self.image_size, self.class_names = name, image_size, class_names
-        self._generate, self._latent_dim, self._values = generate, latent_dim, values
+        self._generate, self._latent_dim, self._values, self._certain = generate, latent_dim, values, certain
         self.record = _record(
             "as generated", weights=weights, latent_seed=latent_seed, labels="uniform" if class_names else None,
             step=step, images_seen=images_seen,
@@ -195,7 +206,7 @@ class GeneratorSource(Source):
             if made.shape[:1] != (count,) or made.ndim != 4:
                 raise SuiteError(f"{self.name} must make images [{count}, S, S, C]. Received: {made.shape}")
             images = _rgb(as_uint8(made, self._values, self.name))
-            if made.dtype != np.uint8 and i < _TELLING_IMAGES:
+            if made.dtype != np.uint8 and i < _TELLING_IMAGES and not self._certain:
                 first = made[: _TELLING_IMAGES - i]
                 smallest, largest = min(smallest, first.min()), max(largest, first.max())
                 if i + count >= min(_TELLING_IMAGES, num_images):
@@ -250,6 +261,11 @@ def _rgb(images: np.ndarray) -> np.ndarray:
 
 def _permutation(count: int, shuffle_seed: int | None) -> np.ndarray:
     return np.arange(count) if shuffle_seed is None else np.random.default_rng(shuffle_seed).permutation(count)
+
+
+def _is_picture(path: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in EXTENSIONS and not hidden
 
 
 def _square_side(path: Path) -> int:

@@ -39,7 +39,7 @@ class Statistics:
 
     Attributes:
         halves: moments of the features of the first `total // 2` images, and of the others; None without features.
-        by_class: moments of each class of the labels, or [] if they were not asked for.
+        class_halves: the same of each class of the labels, or [] if they were not asked for.
         sums: what the classifier score needs, and
         histogram: how many images are put in each class, int [classes]; both None without logits.
         asked, labelled: how many images are put in the class of their label, of how many that have one.
@@ -53,7 +53,7 @@ class Statistics:
         self.needs = needs
         self.count = 0
         self.halves: list[Moments] | None = None
-        self.by_class: list[Moments] = []
+        self.class_halves: list[list[Moments]] = []
         self.sums: ScoreSums | None = None
         self.histogram: np.ndarray | None = None
         self.asked = self.labelled = 0
@@ -68,12 +68,17 @@ class Statistics:
         labels: np.ndarray | None,
         outputs: dict[str, np.ndarray],
         classes: int = 0,
+        network_classes: np.ndarray | None = None,
     ) -> None:
-        """Take in the images from number `first` on, with their labels and the network's outputs."""
+        """Take in the images from number `first` on, with their labels and the network's outputs.
+
+        `classes` is the number of labels, `network_classes` the network's class for each; None if it has others.
+        """
         if "pool_3" in outputs:
             self._add_features(first, outputs["pool_3"], labels, classes)
         if "logits" in outputs:
-            self._add_logits(first, outputs["logits"], labels)
+            known = None if labels is None or network_classes is None else network_classes[labels]
+            self._add_logits(first, outputs["logits"], known)
         if self.needs.outputs:
             for name, values in outputs.items():
                 self._kept[name].append(values)
@@ -89,11 +94,21 @@ class Statistics:
             self._kept["labels"].append(labels)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether pictures were kept."""
+        return bool(self._kept["images"])
+
+    @property
     def moments(self) -> Moments:
         """Moments of all features."""
         if self.halves is None:
             raise SuiteError("the network gives no features (pool_3): choose one that does, or other metrics")
         return self.halves[0].merge(self.halves[1])
+
+    @property
+    def by_class(self) -> list[Moments]:
+        """Moments of all features of each class."""
+        return [first.merge(second) for first, second in self.class_halves]
 
     def kept(self, name: str) -> np.ndarray:
         """`"logits"`, `"pool_3"`, `"images"` or `"labels"` as one array.
@@ -102,12 +117,19 @@ class Statistics:
             SuiteError: if there are none.
         """
         parts = self._kept[name]
+        if len(parts) == 1:
+            return parts[0]
         if not parts:
             what = {"pool_3": "features of single images", "images": "pictures"}.get(name, name)
             raise SuiteError(f"there are no {what} to compare with: give images, not stored statistics")
-        if len(parts) > 1:
-            self._kept[name] = parts = [np.concatenate(parts)]
-        return parts[0]
+        whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+        end = len(whole)
+        while parts:  # from the last on, each freed when it is copied, so that they are not in memory twice
+            part = parts.pop()
+            end -= len(part)
+            whole[end : end + len(part)] = part
+        parts.append(whole)
+        return whole
 
     def merge(self, other: Statistics) -> Statistics:
         """The statistics of both parts of one set; `other` holds the images that come later.
@@ -123,7 +145,8 @@ class Statistics:
         merged.seconds = self.seconds + other.seconds
         if self.halves is not None and other.halves is not None:
             merged.halves = [a.merge(b) for a, b in zip(self.halves, other.halves, strict=True)]
-        merged.by_class = [a.merge(b) for a, b in zip(self.by_class, other.by_class, strict=True)]
+        pairs = zip(self.class_halves, other.class_halves, strict=True)
+        merged.class_halves = [[a.merge(b) for a, b in zip(*pair, strict=True)] for pair in pairs]
         if self.sums is not None and other.sums is not None:
             merged.sums = self.sums.merge(other.sums)
         if self.histogram is not None and other.histogram is not None:
@@ -156,7 +179,8 @@ class Statistics:
         statistics.histogram = arrays.get("histogram")
         number = 0
         while f"class_{number}_mean" in arrays:
-            statistics.by_class.append(_moments_of(f"class_{number}_", arrays))
+            whole = _moments_of(f"class_{number}_", arrays)
+            statistics.class_halves.append([Moments(whole.dimension), whole])
             number += 1
         for name in ("logits", "pool_3"):
             if name in arrays:
@@ -166,14 +190,17 @@ class Statistics:
     def _add_features(self, first: int, features: np.ndarray, labels: np.ndarray | None, classes: int) -> None:
         if self.halves is None:
             self.halves = [Moments(features.shape[1]), Moments(features.shape[1])]
-            self.by_class = [Moments(features.shape[1]) for _ in range(classes if self.needs.per_class else 0)]
+            count = classes if self.needs.per_class else 0
+            self.class_halves = [[Moments(features.shape[1]) for _ in range(2)] for _ in range(count)]
         cut = min(max(self.total // 2 - first, 0), len(features))
         for moments, part in zip(self.halves, (features[:cut], features[cut:]), strict=True):
             if len(part):
                 moments.update(part)
-        if self.by_class and labels is not None:
+        if self.class_halves and labels is not None:
+            second = np.arange(len(features)) >= cut
             for label in np.unique(labels):
-                self.by_class[label].update(features[labels == label])
+                for half, moments in enumerate(self.class_halves[label]):
+                    moments.update(features[(labels == label) & (second == half)])
 
     def _add_logits(self, first: int, logits: np.ndarray, labels: np.ndarray | None) -> None:
         if self.sums is None:
@@ -195,6 +222,7 @@ def gather(
     *,
     splits: int = 1,
     order: np.ndarray | None = None,
+    network_classes: np.ndarray | None = None,
     batch_size: int = BATCH,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Statistics:
@@ -205,6 +233,7 @@ def gather(
     Args:
         network: from uint8 [B, H, W, 3] to a dict of `logits` [B, classes] and/or `pool_3` [B, d].
         splits, order: of the classifier score; see `metrics.split_assignment`.
+        network_classes: the network's class for each label of the source; None if it has others.
         advance: called with the number of images done.
 
     Raises:
@@ -221,7 +250,7 @@ def gather(
                     f"the network gave {name} that are not finite for images {first} to {first + len(images)}: "
                     f"it is damaged, or its dtype too small"
                 )
-        statistics.update(first, images, labels, outputs, len(source.class_names))
+        statistics.update(first, images, labels, outputs, len(source.class_names), network_classes)
         first += len(images)
         advance(len(images))
     if first != num_images:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tfgan_suite import benchmark, cli
-from tfgan_suite.benchmarks import Row, data, interleaved, ratio
+from tfgan_suite.benchmarks import Row, data, evaluation, interleaved, ratio
 
 
 def test_rows_know_whether_they_keep_their_bounds():
@@ -63,3 +63,14 @@ def test_all_of_the_data_benchmark_runs():
     assert len(rows) == 17 and all(row.value > 0 for row in rows.values())
     assert rows["packed reading, the loop's, of training"].met
     assert rows["peak memory, ten times the images"].met
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_evaluation_runs():
+    rows = {row.name: row for row in evaluation.run(quick=True)}
+    assert len(rows) >= 12 and all(row.value > 0 for row in rows.values())
+    assert rows["peak memory, more / fewer images"].met
+    assert (
+        rows["Frechet distance, 256 dimensions"].value
+        < rows["Frechet distance, 256 dimensions, TF-GAN's function"].value
+    )

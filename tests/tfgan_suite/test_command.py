@@ -68,7 +68,7 @@ def broken_image_folder(tmp_path):
         (["--variant", "acgan", "--num-classes", "1"], 2, "--num-classes must be at least 2"),
         (["--variant", "acgan", "--num-classes", "9"], 2, "--num-classes must be 10, the classes of shapes"),
         (["--classifier", "nowhere.npz"], 2, "--classifier must be one of shapes"),
-        (["--classifier", "notes.txt"], 1, "notes.txt is no classifier"),
+        (["--classifier", "notes.txt"], 2, "--classifier must be inception"),
         (["--data-dir", "photos"], 1, "shapes are drawn, not read"),
         (["--run-dir", "notes.txt"], 2, "--run-dir must be new or empty"),
         (["--run-dir", "notes.txt/run"], 1, "cannot be written"),

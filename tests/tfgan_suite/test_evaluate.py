@@ -1,7 +1,6 @@
 """`python -m tfgan_suite.evaluate`, from what a user types to the scores in the file."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -143,23 +142,38 @@ def run(place):
 
 def test_a_run_is_scored_by_default_against_its_test_split(run, capsys):
     evaluate.main([str(run.path), "--num-images", "60"])
-    lines = json.loads((run.path / "evaluation.json").read_text())
+    evaluate.main([str(run.path), "--num-images", "60", "--metrics", "score"])
+    lines = [json.loads(line) for line in (run.path / "evaluation.jsonl").read_text().splitlines()]
+    *lines, last = lines  # the second command's is put behind those of the first
+    assert last["value"] == lines[0]["value"]
     assert {line["metric"] for line in lines} == {
         "classifier_score", "frechet_classifier_distance", "class_coverage", "smallest_class_fraction",
         "class_histogram_kl", "asked_class_fraction",
     }  # fmt: skip
-    assert {(line["reference"], line["weights"], line["step"], line["images_seen"]) for line in lines} == {
-        ("shapes:test", "ema", 2, 8)
-    }
+    assert {(line["weights"], line["step"], line["images_seen"]) for line in lines} == {("ema", 2, 8)}
+    assert {line["metric"] for line in lines if line["reference"] == "shapes:test"} == {
+        "frechet_classifier_distance", "class_histogram_kl",
+    }  # fmt: skip
     printed = capsys.readouterr()
-    assert "extrapolated" in printed.out and str(run.path / "evaluation.json") in printed.out
+    assert (
+        "extrapolated" in printed.out
+        and str(run.path / "evaluation.jsonl") in printed.out
+        and "step 2, ema weights" in printed.err
+    )
     assert "warning: a Frechet distance of 60 images is mostly bias; 2,048" in printed.err
     assert "60 images against 10,000 of shapes:test" in printed.err
 
 
-@pytest.mark.parametrize("option", [("--weights", "raw"), ("--checkpoint", "best"), ("--latent-seed", 3)])
+@pytest.mark.parametrize(
+    "option", [("--weights", "raw"), ("--checkpoint", "best"), ("--latent-seed", 3), ("--shuffle-seed", 3)]
+)
 def test_options_of_runs(run, option):
     base = [run.path, "--num-images", 40]
+    if "--shuffle-seed" in option:  # of the reference, for what depends on its order
+        base += ["--metrics", "sliced_wasserstein"]
+        plain, other = scores(*base)["sliced_wasserstein"], scores(*base, *option)["sliced_wasserstein"]
+        assert plain["value"] != other["value"] and other["reference_shuffle_seed"] == 3
+        return
     plain, other = scores(*base), scores(*base, *option)
     assert plain["classifier_score"]["value"] != other["classifier_score"]["value"]
     if option == ("--checkpoint", "best"):
@@ -191,9 +205,9 @@ def test_statistics_as_reference(place):
     assert other["value"] == pytest.approx(one["value"], rel=1e-6)
     assert (other["reference"], other["num_real"]) == ("s.npz", 120)
     np.savez("wrong.npz", mu=np.zeros(7), sigma=np.eye(7))
-    with pytest.raises(Exception, match="64 and 7"):
+    with pytest.raises(Exception, match="have 64 columns, those of wrong.npz 7"):
         scores("other.npz", "--classifier", "shapes", "--reference", "wrong.npz")
-    with pytest.raises(Exception, match="no features of single images"):
+    with pytest.raises(Exception, match="features of single images, and s.npz has none"):
         scores("other.npz", "--classifier", "shapes", "--reference", "s.npz", "--metrics", "precision_recall")
 
 
@@ -214,6 +228,11 @@ def test_statistics_as_reference(place):
         (["other.npz", "--per-class", "--reference", "grey.npz"], "same classes"),
         (["other.npz", "--per-class", "--reference", "one.npz"], "2 images or more of each class"),
         (["other.npz", "--resize", "nearest"], "nearest"),
+        (["other.npz", "--weights", "raw"], "--weights would do nothing for other.npz"),
+        (["other.npz", "--checkpoint", "best", "--latent-seed", "3"], "--checkpoint, --latent-seed would do nothing"),
+        (["other.npz", "--shuffle-seed", "-1"], "--shuffle-seed must be from 0"),
+        (["shapes:tset"], "shapes:tset cannot be opened: split must be one of"),
+        (["other.npz", "--output", "."], "--output must be a file"),
         (["nowhere"], "SOURCE must be"),
     ],
 )
@@ -224,7 +243,7 @@ def test_what_cannot_be_scored_is_refused_in_words(place, capsys, arguments, mes
     assert cli.run(evaluate.main, [*arguments, "--classifier", "shapes"]) in (1, 2)
     printed = capsys.readouterr().err.strip().splitlines()
     assert message in " ".join(printed) and sum(line.startswith("error") for line in printed) == 1
-    assert not (place / "evaluation.json").exists()
+    assert not (place / "evaluation.jsonl").exists()
 
 
 def test_inception_gives_its_names_and_tfgan_gives_its_values(tiny_inception, place):
@@ -236,9 +255,58 @@ def test_inception_gives_its_names_and_tfgan_gives_its_values(tiny_inception, pl
     assert found["fid"]["classifier"] == "tfgan-inception" and found["fid"]["resize"] == "tf1 bilinear to 299"
     assert found["fid"]["values"] == "(x - 128) / 128"
     assert found["fid"]["classifier_fingerprint"] == inception.load(tiny_inception).fingerprint
-    assert math.isfinite(found["tfgan_fid"]["value"])
+    assert found["tfgan_fid"]["value"] == pytest.approx(found["fid"]["value"], rel=0.02)
+    alone = scores("other.npz", "--reference", "real.npz", "--inception", tiny_inception, "--no-tfgan")
+    assert {"inception_score", "fid"} <= set(alone) and not {"tfgan_inception_score", "tfgan_fid"} & set(alone)
     clean = scores("other.npz", "--reference", "real.npz", "--inception", tiny_inception, "--resize", "clean")
     assert clean["fid"]["value"] != found["fid"]["value"] and clean["fid"]["resize"].startswith("clean")
+
+
+def test_classes_in_another_order_are_found_by_name(place):
+    """The reference names the same classes alphabetically, as a folder would."""
+    order = np.argsort(DATA.class_names)
+    where = np.argsort(order)
+    np.savez("sorted.npz", images=DATA.images, labels=where[DATA.labels], class_names=np.array(DATA.class_names)[order])
+    more = shapes.draw(200, seed=3)
+    np.savez("more.npz", images=more.images, labels=more.labels, class_names=np.array(more.class_names))
+    base = ("more.npz", "--classifier", "shapes", "--per-class", "--reference")
+    one, other = scores(*base, "real.npz"), scores(*base, "sorted.npz")
+    line = one["frechet_classifier_distance_per_class"]
+    assert line["value"] == pytest.approx(other["frechet_classifier_distance_per_class"]["value"], rel=1e-9)
+    assert line["at_half"] > line["value"] and line["parameters"]["counts"]["circle"] == [20, 12]
+    np.savez("other.npz", images=DATA.images, labels=where[DATA.labels], class_names=np.array(DATA.class_names)[order])
+    assert values("other.npz", "--classifier", "shapes")["asked_class_fraction"] == 1.0
+
+
+def test_pictures_of_npz_files_are_resized_if_asked(place):
+    large = shapes.draw(60, seed=2, image_size=48)
+    np.savez("large.npz", images=large.images)
+    found = []
+    for size in (48, 32):
+        options = ("--classifier", "shapes", "--reference", "real.npz", "--image-size", size)
+        line = scores("large.npz", *options)["frechet_classifier_distance"]
+        assert line["image_size"] == size
+        found.append(line["value"])
+    assert found[0] != pytest.approx(found[1], rel=1e-6)
+
+
+def test_a_generator_of_bright_images_is_scored_all_the_same(run):
+    """A collapse to white is what a score is to show, not a wrong range of pixels."""
+    arrays = checkpoints.read(checkpoints.path_of(run.checkpoints, 2))
+    last = [name for name in arrays if name.startswith("ema_generator/") and name.endswith("bias")][-1]
+    arrays[last] = np.full_like(arrays[last], 9)
+    checkpoints.write(checkpoints.path_of(run.checkpoints, 2), arrays)
+    assert values(run.path, "--num-images", 40)["classifier_score"] < 2
+    with pytest.raises(UsageError, match="--values would do nothing"):
+        scores(run.path, "--values", "sigmoid")
+
+
+def test_a_damaged_newest_checkpoint_is_named(run, capsys):
+    path = checkpoints.path_of(run.checkpoints, 2)
+    path.write_bytes(path.read_bytes()[:500])
+    assert scores(run.path, "--num-images", 40)["classifier_score"]["step"] == 1
+    printed = capsys.readouterr().err
+    assert "is damaged" in printed and "step 1, ema weights" in printed
 
 
 def test_metrics_are_those_of_the_table():

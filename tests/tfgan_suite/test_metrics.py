@@ -261,6 +261,19 @@ def test_neighbour_metrics_of_equal_and_of_distant_sets():
     assert authenticity(one + 100, one)[0] == 1
 
 
+def test_copies_of_images_that_are_there_twice_are_copies_too():
+    rows = RNG.normal(size=(60, 64)) * 3 + 5
+    twice = np.concatenate([rows, rows])
+    value, _, ratios = authenticity(rows, twice)
+    assert value == 0 and (ratios == 0).all()
+    assert precision_recall(rows, twice, k=1) == (1, 1)
+
+
+def test_logits_of_any_size_give_a_finite_score():
+    assert classifier_score([[1.7e308, -1.7e308], [0, 0]])[0] == pytest.approx(np.exp(0.5 * np.log(4 / 3) + 0.5 * (
+        0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25))), rel=1e-9)  # fmt: skip
+
+
 def test_density_of_equal_distributions_is_one():
     """Its expectation is 1 if both are drawn from one law (Naeem et al., section 3.2)."""
     values = [density_coverage(*RNG.normal(size=(2, 200, 4)), k=5)[0] for _ in range(30)]

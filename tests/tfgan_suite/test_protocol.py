@@ -28,8 +28,14 @@ def test_every_metric_gives_whole_lines(lines):
     }  # fmt: skip
     for line in lines:
         assert protocol.check(json.loads(json.dumps(line, allow_nan=False))) == line
-        assert (line["num_generated"], line["num_real"], line["splits"], line["shuffle_seed"]) == (50, 200, 5, 3)
-        assert (line["source"], line["reference"], line["order"]) == ("drawn", "others", "shuffled")
+        assert (line["num_generated"], line["splits"], line["shuffle_seed"]) == (50, 5, 3)
+        assert (line["source"], line["order"], line["image_size"]) == ("drawn", "shuffled", 32)
+        compares = line["metric"] not in (
+            "classifier_score", "class_coverage", "smallest_class_fraction", "asked_class_fraction", "ms_ssim",
+            "ms_ssim_within_classes",
+        )  # fmt: skip
+        assert (line["reference"], line["num_real"]) == (("others", 200) if compares else (None, None))
+        assert (line["reference_fingerprint"] is not None) == compares and line["source_fingerprint"]
 
 
 @pytest.mark.parametrize("field", protocol.FIELDS)

@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_tools import shapes
 from tfgan_suite import metrics, reference, scoring_network
 from tfgan_suite.errors import SuiteError
-from tfgan_suite.sources import ArraySource
+from tfgan_suite.sources import ArraySource, FileSource
 from tfgan_suite.statistics import Needs, Statistics, gather
 
 DATA = shapes.draw(80, seed=1)
@@ -72,6 +73,19 @@ def test_everything_that_changes_the_numbers_changes_the_entry(network, tmp_path
     assert len(list(tmp_path.iterdir())) == count
 
 
+def test_folders_of_pictures_are_cached_by_their_content(network, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(DATA.images[i]).save(folder / f"{i}.png")
+    entries = []
+    for change in (lambda: None, lambda: None, lambda: (folder / "3.png").write_bytes((folder / "4.png").read_bytes())):
+        change()
+        reference.reference_of(FileSource(folder, shuffle_seed=0), network, Needs(), cache=tmp_path / "cache")
+        entries.append(len(list((tmp_path / "cache").iterdir())))
+    assert entries == [1, 1, 2]
+
+
 def test_a_damaged_entry_is_written_anew(network, tmp_path):
     first = reference.reference_of(source(), network, Needs(), cache=tmp_path)
     (entry,) = tmp_path.iterdir()
@@ -121,6 +135,8 @@ def test_statistics_that_do_not_fit_are_refused(network, tmp_path):
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array("[]")},
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": "many"}))},
         {"mu": np.array([{}], dtype=object), "sigma": np.eye(1)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": -7}))},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": 100.5}))},
     ]
     for arrays in bad:
         np.savez(path, **arrays)
@@ -153,6 +169,7 @@ def test_parts_of_several_processes_merge_to_the_whole(network):
     for one, other in [
         *zip(merged.halves, whole.halves, strict=True),
         *zip(merged.by_class, whole.by_class, strict=True),
+        *zip(merged.class_halves[3], whole.class_halves[3], strict=True),
     ]:
         assert one.count == other.count
         np.testing.assert_allclose(one.covariance, other.covariance, rtol=1e-9, atol=1e-12)

@@ -65,6 +65,10 @@ def test_class_folders_give_their_pictures_and_labels(folder):
     assert [source.class_names[label] for label in labels] == [path.parent.name for path in paths]
     shuffled, other = everything(FileSource(folder, shuffle_seed=1), 12)
     assert not np.array_equal(images, shuffled) and sorted(labels) == sorted(other)
+    for hidden in (".ipynb_checkpoints/x.png", "circle/._x.png", "__MACOSX/x.png"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_bytes(b"no picture")
+    assert FileSource(folder, shuffle_seed=None).size == 12
     (folder / "flat.png").write_bytes(paths[0].read_bytes())
     assert everything(FileSource(folder, shuffle_seed=None), 13)[1] is None
 
@@ -269,7 +273,7 @@ def test_savedmodels_of_others(tmp_path):
 def test_datasets_and_nonsense():
     source = open_source("shapes:test", Options())
     assert (source.name, source.size, source.class_names) == ("shapes:test", 10_000, shapes.CLASS_NAMES)
-    with pytest.raises(ValueError, match="split must be one of"):
+    with pytest.raises(UsageError, match="shapes:tset cannot be opened: split must be one of"):
         open_source("shapes:tset", Options())
     for nonsense in ("nowhere", "shapes", "cars:test", json.dumps({})):
         with pytest.raises(UsageError, match="SOURCE must be a run folder"):
