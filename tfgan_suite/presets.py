@@ -69,7 +69,7 @@ SECONDS_PER_STEP = {
     "sagan": 3.17,
     "biggan": 9.98,
     "dcgan-shapes": 0.0313,
-    "lsgan-shapes": 0.0216,
+    "lsgan-shapes": 0.0319,
     "wgan-shapes": 0.0528,
     "wgan-gp-shapes": 0.0363,
     "dragan-shapes": 0.0198,

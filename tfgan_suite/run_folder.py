@@ -106,7 +106,7 @@ class RunFolder:
         """Make the folder what it was at the checkpoint of `step` (-1: at the very beginning).
 
         What was written later goes: the resumed run writes it again, once. So do damaged checkpoints, leftovers of a
-        kill, and the log's line of an earlier end, if the run was lengthened and the line is no whole interval.
+        kill, and the lines of an earlier end, if the run was lengthened and they are no whole interval.
         """
         self.make_folders()
         with files.writing(self.path):
@@ -115,12 +115,10 @@ class RunFolder:
             for path in checkpoints.newest_first(self.checkpoints):
                 if checkpoints.step_of(path) > step:
                     path.unlink()
-        for path in (self.log, self.metrics):
+        end = settings.steps or 1
+        for path, every in ((self.log, settings.log_every), (self.metrics, settings.evaluate_every or end)):
             kept = [record for record in files.read_json_lines(path) if record["step"] <= step]
-            if path == self.log:
-                kept = [
-                    line for line in kept if line["step"] % settings.log_every == 0 or line["step"] == settings.steps
-                ]
+            kept = [line for line in kept if line["step"] % every == 0 or line["step"] == end]
             text = "".join(json.dumps(record) + "\n" for record in kept)
             if path.exists() and path.read_bytes() != text.encode():
                 files.replace_text(path, text)

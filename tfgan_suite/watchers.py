@@ -95,7 +95,7 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         )
         began = time.monotonic()
         lines, generated, _ = evaluation.evaluate(source, network, reported, wanted)
-        if selection is not None:
+        if selection is not None and step % settings.evaluate_every == 0:  # not at the end of a part of an interval
             only = dataclasses.replace(wanted, metrics=("frechet",))
             chosen = evaluation.lines_of(Scored(generated, selection, only, network, source), began)
             _keep_if_best(run, gan, chosen[0])

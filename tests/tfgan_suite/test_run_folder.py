@@ -11,7 +11,7 @@ from tfgan_suite.config import Config
 from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.run_folder import create, require_new
 
-SETTINGS = Config(steps=20, log_every=3)
+SETTINGS = Config(steps=20, log_every=3, evaluate_every=5)
 
 
 @pytest.fixture
@@ -53,11 +53,13 @@ def test_foreign_lines_are_dropped(run):
 
 
 def test_the_partial_line_of_an_earlier_end_goes_when_the_run_is_lengthened(run):
-    run.log.write_text('{"step": 18}\n{"step": 20}\n')
-    run.cut_back(20, SETTINGS)
-    assert steps(run.log) == [18, 20]
-    run.cut_back(20, dataclasses.replace(SETTINGS, steps=30))
-    assert steps(run.log) == [18]
+    settings = dataclasses.replace(SETTINGS, evaluate_every=6)
+    for path in (run.log, run.metrics):
+        path.write_text('{"step": 18}\n{"step": 20}\n')
+    run.cut_back(20, settings)
+    assert steps(run.log) == steps(run.metrics) == [18, 20]
+    run.cut_back(20, dataclasses.replace(settings, steps=30))
+    assert steps(run.log) == steps(run.metrics) == [18]
 
 
 def test_missing_folders_are_made_again(run):
