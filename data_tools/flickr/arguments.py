@@ -90,7 +90,7 @@ class Download(Network):
     max_aspect: float = Rules.max_aspect
     """Set aside pictures that are more than so many times as long as wide."""
     again: bool = False
-    """Fetch again what prepare --no-keep-originals has deleted."""
+    """Fetch again what prepare --no-keep-originals has deleted, and what was set aside as refused."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,16 +17,9 @@ from data_tools.flickr.work import in_parallel, write_whole
 from data_tools.images import DataError
 
 _MAX_BYTES = 64 << 20
-_UNREACHABLE = 20  # photographs in a row without any answer, after which the network is held to be gone
+_REFUSED = 20  # photographs in a row that did not come, after which the network or the server is held to be at fault
 _GONE = {"status 404", "status 410", "no longer available"}
-# what stays after every repetition, although the server answers: there is no picture at this address
-_NO_PICTURE = {
-    "wrong content type",
-    "empty body",
-    "redirect to another host",
-    "redirect to no address",
-    "too many redirects",
-}
+_TOO_LONG = f"more than {_MAX_BYTES:,} bytes"
 
 
 def download(
@@ -44,34 +37,38 @@ def download(
     is not fetched again.
 
     Raises:
-        DataError: if the server does not answer at all.
+        DataError: if none comes any more: no answer, or a login page, a proxy or a block answers in the server's place.
     """
     ended: collections.Counter[str] = collections.Counter()
     for state in _adopt(store, rules):
         ended[state] += 1
         advance(1)
-    pending = store.rows(
-        f"SELECT id, file FROM photos WHERE state IN ('found', 'failed') {BY_ID} LIMIT ?",
+    pending = store.rows(  # those that failed before come last, so that they keep none of the others from coming
+        "SELECT id, file FROM photos WHERE state IN ('found', 'failed') "
+        "ORDER BY state = 'failed', length(id), id LIMIT ?",
         -1 if limit is None else limit,
     )
-    silent = 0
+    refused = 0
     fetch = lambda row: _fetch(store, fetcher, row["id"], row["file"], rules)  # noqa: E731
-    for state, silence in in_parallel(fetch, pending, workers, fetcher.stopping.set):
+    for state, fault in in_parallel(fetch, pending, workers, fetcher.stopping.set):
         ended[state] += 1
         advance(1)
-        silent = silent + 1 if silence else 0
-        if silent >= _UNREACHABLE:
+        refused = refused + 1 if fault else 0
+        if refused >= _REFUSED:
             fetcher.stopping.set()
             raise DataError(
-                f"no answer for {silent} photographs in a row, for the last one {silence!r}: "
-                "check the network and run the command again to go on"
+                f"{refused} photographs in a row could not be fetched, the last one for {fault!r}: "
+                "check the network (a login page?) and run the command again to go on"
             )
     return ended
 
 
 def again(store: Store) -> int:
-    """Mark what is wanted but was not kept as to be fetched again; gives how many."""
-    return store.write("UPDATE photos SET state = 'found' WHERE state = 'downloaded' AND original = ''")
+    """Mark what is wanted but was not kept, and what was set aside unseen, as to be fetched again; gives how many."""
+    return store.write(
+        "UPDATE photos SET state = 'found', reason = '' WHERE (state = 'downloaded' AND original = '') "
+        "OR (state = 'set_aside' AND reason LIKE 'refused:%')"
+    )
 
 
 def _adopt(store: Store, rules: Rules):
@@ -87,16 +84,19 @@ def _adopt(store: Store, rules: Rules):
 
 
 def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules) -> tuple[str, str]:
-    """The photograph's new state, and what kept the server from answering, if that was it."""
+    """The photograph's new state, and the fault that may not be its own, if it did not come.
+
+    Only what says something of the photograph itself sets it aside. Anything else a login page, a proxy or a block may
+    answer for every photograph; those are tried again by the next download.
+    """
     try:
         body = fetcher.fetch(url, _picture_bytes, max_bytes=_MAX_BYTES)
     except Fault as fault:
-        reason = str(fault)
-        aside = fault.final or reason in _NO_PICTURE
-        reason = f"gone: {reason}" if reason in _GONE else f"refused: {reason}"
-        state = "set_aside" if aside else "failed"
+        what = str(fault)
+        state = "set_aside" if what in _GONE or what == _TOO_LONG else "failed"
+        reason = f"gone: {what}" if what in _GONE else f"refused: {what}"
         store.update("photos", "id", identity, state=state, reason=reason)
-        return state, str(fault) if fault.unreachable else ""
+        return state, what if state == "failed" else ""
     write_whole(store.folder / "incoming" / identity, body)
     return _settle(store, identity, body, rules), ""
 

@@ -66,8 +66,51 @@ def test_no_other_host_is_ever_asked(searched, collect, known):
     trap.shutdown()
     trap.server_close()
     assert asked == []
-    assert {record["state"] for record in known().values()} == {"set_aside"}
+    assert {record["state"] for record in known().values()} == {"failed"}
     assert known()["1000"]["reason"] == "refused: redirect to another host"
+
+
+@pytest.mark.parametrize("fault", ["login", "html", "403", "451"])
+def test_a_network_that_answers_in_the_servers_place_loses_nothing(searched, collect, known, capsys, fault):
+    server = searched(count=22)
+    for photo in server.photos.values():
+        photo.moved_to = "http://portal.example/login" if fault == "login" else None
+        photo.media_type = "text/html" if fault == "html" else "image/jpeg"
+        photo.status = int(fault) if fault.isdecimal() else 200
+    assert collect(server, "download", "--retries", 0) == 1
+    message = capsys.readouterr().err
+    assert "error: 20 photographs in a row could not be fetched, the last one for " in message
+    assert {record["state"] for record in known().values()} <= {"found", "failed"}
+    for photo in server.photos.values():
+        photo.moved_to, photo.media_type, photo.status = None, "image/jpeg", 200
+    assert collect(server, "download") == 0
+    assert server.delivered == dict.fromkeys(server.photos, 1)
+    assert {record["state"] for record in known().values()} == {"downloaded"}
+
+
+def test_what_failed_before_comes_last(searched, collect):
+    server = searched(count=3)
+    server.photos["1000"].status = 403
+    assert collect(server, "download", "--limit", 1) == 0
+    assert collect(server, "download", "--limit", 2) == 0
+    assert set(server.delivered) == {"1001", "1002"}
+
+
+def test_photographs_that_are_gone_do_not_end_the_command(searched, collect, known):
+    server = searched([Photo(1_000 + index, ["gecko"], status=404 if index % 2 else 410) for index in range(22)])
+    assert collect(server, "download") == 0
+    assert {record["state"] for record in known().values()} == {"set_aside"}
+
+
+def test_what_was_set_aside_as_refused_can_be_fetched_again(searched, collect, known, tmp_path):
+    server = searched(count=2)
+    with Store(tmp_path / "collection") as store:
+        store.update("photos", "id", "1000", state="set_aside", reason="refused: status 403")
+        store.update("photos", "id", "1001", state="set_aside", reason="gone: status 404")
+    assert collect(server, "download") == 0
+    assert not server.delivered
+    assert collect(server, "download", "--again") == 0
+    assert server.delivered == {"1000": 1} and known()["1000"]["reason"] == ""
 
 
 def test_a_redirect_on_the_same_host_is_followed(searched, collect, known, distinct_photographs):

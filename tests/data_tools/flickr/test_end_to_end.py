@@ -25,7 +25,7 @@ WORKERS = 4
 
 
 def a_world(files):
-    """Photos to serve; what should be kept, as (class, id); and why the others should be set aside, by id."""
+    """Photos to serve; what should be kept, as (class, id); and why the others should not, by id."""
     photos, good, aside = [], set(), {}
     words = [word for _, word in CLASSES.values()]
     for index, body in enumerate(files):
@@ -161,10 +161,11 @@ def test_a_collection_survives_faults_and_kills(flickr, distinct_photographs, tm
     for collection in (disturbed, tmp_path / "undisturbed"):
         entries = manifest(collection)
         assert {(entry["class"], entry["id"]) for entry in entries.values() if entry["state"] == "prepared"} == good
-        reasons = {identity: entry["reason"] for identity, entry in entries.items() if entry["state"] == "set_aside"}
+        reasons = {identity: entry["reason"] for identity, entry in entries.items() if entry["state"] != "prepared"}
         assert reasons.keys() == aside.keys()
         for identity, reason in reasons.items():
             assert reason.startswith(aside[identity]), (identity, reason)
+        assert in_state(collection, "failed") == {name for name, reason in aside.items() if "wrong content" in reason}
 
     # nothing is fetched twice, but what may have been on its way to the process at the moment of the kill
     again = [identity for identity, times in rough.delivered.items() if times > 1]
@@ -189,7 +190,7 @@ def test_a_collection_survives_faults_and_kills(flickr, distinct_photographs, tm
                        ("429 after", "images: status 429 with Retry-After")):  # fmt: skip
         if rough.faults[kind] > 5:
             assert faults[told] > 0
-    assert counts["photographs"] == {"found": 0, "failed": 0, "downloaded": len(good), "set_aside": len(aside)}
+    assert counts["photographs"] == {"found": 0, "failed": 1, "downloaded": len(good), "set_aside": len(aside) - 1}
     assert counts["prepared"] == {"108": len(good)}
     assert faults["search: entry without a usable id or date"] > 0
 

@@ -157,7 +157,7 @@ def test_a_dead_network_ends_the_command(searched, collect, capsys, known):
     server.shutdown()
     server.server_close()
     assert collect(server, "download", "--retries", 0) == 1
-    assert "error: no answer for 20 photographs in a row" in capsys.readouterr().err
+    assert "error: 20 photographs in a row could not be fetched" in capsys.readouterr().err
     server.server_close = server.shutdown = lambda: None
     assert {record["state"] for record in known().values()} == {"found", "failed"}
 
@@ -166,7 +166,7 @@ def test_a_server_that_only_refuses_ends_the_command(searched, collect, capsys, 
     server = searched(count=30)
     server.script.extend(["503"] * 60)
     assert collect(server, "download", "--retries", 1) == 1
-    assert "in a row, for the last one 'status 503': check the network" in capsys.readouterr().err
+    assert "could not be fetched, the last one for 'status 503': check the network" in capsys.readouterr().err
     assert collect(server, "download", "--retries", 20) == 0
     assert {record["state"] for record in known().values()} == {"downloaded"}
 
