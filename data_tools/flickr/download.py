@@ -8,11 +8,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from data_tools.flickr.checks import Facts, Rules, Unusable, examine
 from data_tools.flickr.fetching import Answer, Fault, Fetcher
-from data_tools.flickr.store import BY_ID, Store
+from data_tools.flickr.store import Store
 from data_tools.flickr.work import in_parallel, write_whole
 from data_tools.images import DataError
 
@@ -141,7 +140,7 @@ def _put_away(store: Store, identity: str) -> None:
     if not original:
         incoming.unlink()
         return
-    target = store.folder / Path(original)
+    target = store.path(original)
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.replace(incoming, target)

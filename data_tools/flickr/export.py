@@ -74,7 +74,7 @@ def export(
 def _pictures(store: Store, chosen: list[Record], size: int, advance) -> Iterator[tuple[Record, Path, bytes]]:
     for record in chosen:
         entry = record["prepared"][str(size)]
-        path = store.folder / entry["file"]
+        path = store.path(entry["file"])
         body = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(body).hexdigest() != entry["sha256"]:
             raise DataError(f"{path} is gone or was changed: delete it and run the command prepare again")

@@ -98,14 +98,14 @@ def discard_originals(store: Store) -> int:
         "(state = 'set_aside' OR (state = 'downloaded' AND EXISTS (SELECT 1 FROM prepared WHERE photo = id)))"
     )
     for row in rows:
-        (store.folder / row["original"]).unlink(missing_ok=True)
+        store.path(row["original"]).unlink(missing_ok=True)
         store.update("photos", "id", row["id"], original="")
     return len(rows)
 
 
 def _one(store: Store, row, size: int, fit: str) -> str:
     try:
-        body = (store.folder / row["original"]).read_bytes()
+        body = store.path(row["original"]).read_bytes()
     except FileNotFoundError:
         body = b""
     if hashlib.sha256(body).hexdigest() != row["sha256"]:
@@ -120,7 +120,7 @@ def _one(store: Store, row, size: int, fit: str) -> str:
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")
     file = f"prepared/{size}/{row['class']}/{row['id']}.png"
-    write_whole(store.folder / file, encoded.getvalue())
+    write_whole(store.path(file), encoded.getvalue())
     digest = hashlib.sha256(encoded.getvalue()).hexdigest()
     store.write("INSERT OR REPLACE INTO prepared VALUES (?, ?, ?, ?, ?)", row["id"], size, fit, file, digest)
     return "prepared"
@@ -137,7 +137,7 @@ def _sweep(store: Store, size: int) -> None:
         if file in known:
             there.add(file)
         elif path.suffix == ".tmp" or (path.suffix == ".png" and path.stem.isdecimal()):
-            path.unlink()
+            store.path(file).unlink()
     lost = [(photo, file) for file, photo in known.items() if file not in there]
     store.write_many("DELETE FROM prepared WHERE photo = ? AND file = ?", lost)
     for folder in (store.folder / "prepared" / str(size)).glob("*"):

@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 from data_tools.command import UsageError
+from data_tools.flickr.store import CLASS_NAME
 
 DEFAULT_TARGET = 1_000  # photographs of a query that does not say how many
 
@@ -81,7 +82,7 @@ def parse_query(kind: str, given: str, target: int = DEFAULT_TARGET) -> Query:
     if not equals:
         name, words = re.sub(r"[^a-z0-9-]+", "_", given.lower()).strip("_"), given
     words = " ".join(words.split())
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) or not words:
+    if not CLASS_NAME.fullmatch(name) or not words:
         raise UsageError(
             f"--{kind} takes [CLASS=]WORDS with a class of small letters, digits, - and _, such as "
             f"sea_turtle=seaturtle,cheloniidae. Received: {given!r}"

@@ -8,7 +8,6 @@ search of any length by upload date, and repeats are known by their id.
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,7 @@ from data_tools.flickr.api import FlickrApi, Page, plain_text, whole_number
 from data_tools.flickr.fetching import Fault
 from data_tools.flickr.licences import Licence
 from data_tools.flickr.queries import Query
-from data_tools.flickr.store import Store
+from data_tools.flickr.store import PHOTO_ID, Store
 from data_tools.images import DataError
 
 _SIZES = ("sq", "t", "s", "q", "m", "n", "z", "c", "l", "o")
@@ -177,7 +176,7 @@ class Search:
         """The entries with an id and an upload date that was asked for."""
         inside = []
         for entry in page.entries:
-            if not re.fullmatch(r"[1-9][0-9]{0,18}", plain_text(entry.get("id"))) or not _uploaded(entry):
+            if not PHOTO_ID.fullmatch(plain_text(entry.get("id"))) or not _uploaded(entry):
                 self._store.count("search", "entry without a usable id or date")
             elif _uploaded(entry) <= walk.cursor:
                 inside.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import sqlite3
 import threading
 import time
@@ -40,7 +41,10 @@ CREATE TABLE IF NOT EXISTS events (stage TEXT NOT NULL, what TEXT NOT NULL, coun
     PRIMARY KEY (stage, what));
 """
 MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
-BY_ID = "ORDER BY length(id), id"  # photo ids are numbers of up to nineteen digits
+BY_ID = "ORDER BY length(id), id"
+# what files and folders are named after
+PHOTO_ID = re.compile(r"[1-9][0-9]{0,18}")
+CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Store:
@@ -79,6 +83,11 @@ class Store:
         except sqlite3.Error as error:
             self.close()
             raise DataError(f"{path} cannot be used as a collection's state ({error})") from None
+        try:
+            self._check_names()
+        except DataError:
+            self.close()
+            raise
 
     def close(self) -> None:
         if hasattr(self, "_connection"):
@@ -91,6 +100,28 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def path(self, text: str) -> Path:
+        """The file of this collection that the state names `text`; the state may have come from elsewhere.
+
+        Raises:
+            DataError: if that is outside the collection's folder, by `..`, a root or a symbolic link.
+        """
+        path = self.folder / text
+        if "\0" in text or not path.resolve().is_relative_to(self.folder.resolve()):
+            raise DataError(
+                f"{self.folder / NAME} names a file outside the collection, and is not to be trusted: {text!r}"
+            )
+        return path
+
+    def _check_names(self) -> None:
+        for identity, name in self.rows("SELECT id, class FROM photos UNION ALL SELECT '1', class FROM queries"):
+            if not PHOTO_ID.fullmatch(str(identity)) or not CLASS_NAME.fullmatch(str(name)):
+                raise DataError(
+                    f"{self.folder / NAME} must have numbers as ids of photographs, and classes of small letters, "
+                    f"digits, - and _, and is not to be trusted. "
+                    f"Received: id {str(identity)[:80]!r}, class {str(name)[:80]!r}"
+                )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

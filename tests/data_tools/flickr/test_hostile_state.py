@@ -1,0 +1,99 @@
+"""A state file that came from elsewhere, or was damaged: no file outside the collection is touched."""
+
+import hashlib
+import sqlite3
+
+import pytest
+
+from data_tools.flickr.store import Store
+from data_tools.images import DataError
+from tests.data_tools.flickr.fake_flickr import Photo
+
+
+@pytest.fixture
+def collection(flickr, collect, distinct_photographs, tmp_path):
+    """A server and its collection of three photographs, prepared at 32 pixels, beside a file of somebody's own."""
+    photos = [Photo(1_000 + index, ["gecko"], body) for index, body in enumerate(distinct_photographs(3))]
+    server = flickr(photos)
+    assert collect(server, "search", "--tags", "gecko") == 0
+    assert collect(server, "download") == 0
+    assert collect(server, "prepare", "--size", 32) == 0
+    (tmp_path / "own.txt").write_text("mine")
+    (tmp_path / "collection" / "link").symlink_to(tmp_path)
+    return server
+
+
+def change(tmp_path, sql, *values):
+    with sqlite3.connect(tmp_path / "collection" / "collection.sqlite") as connection:
+        assert connection.execute(sql, values).rowcount > 0
+
+
+def outside(tmp_path):
+    """All files beside the collection, with what they hold."""
+    return {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+
+PLACES = ("{root}/own.txt", "../own.txt", "originals/../../own.txt", "link/own.txt")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "arguments", [("prepare", "--size", 64), ("prepare", "--size", 32, "--no-keep-originals")], ids=["read", "delete"]
+)
+def test_an_original_outside_is_neither_read_nor_deleted(collection, collect, tmp_path, capsys, place, arguments):
+    place = place.format(root=tmp_path)
+    mine = hashlib.sha256(b"mine").hexdigest()
+    change(tmp_path, "UPDATE photos SET original = ?, sha256 = ? WHERE id = '1000'", place, mine)
+    assert collect(None, *arguments) == 1
+    assert "names a file outside the collection, and is not to be trusted" in capsys.readouterr().err
+    assert outside(tmp_path) == {"own.txt": b"mine"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_download_is_not_put_outside(collection, collect, tmp_path, capsys, place):
+    change(tmp_path, "UPDATE photos SET original = ? WHERE id = '1000'", place.format(root=tmp_path))
+    (tmp_path / "collection" / "incoming" / "1000").write_bytes(b"theirs")
+    assert collect(collection, "download") == 1
+    assert "names a file outside the collection" in capsys.readouterr().err
+    assert outside(tmp_path) == {"own.txt": b"mine"}
+
+
+@pytest.mark.parametrize("format", ["folders", "array"])
+def test_a_prepared_file_outside_is_not_exported(collection, collect, tmp_path, capsys, format):
+    change(tmp_path, "UPDATE prepared SET file = '../own.txt', sha256 = ?", hashlib.sha256(b"mine").hexdigest())
+    assert collect(None, "export", "--size", 32, "--format", format, "--to", tmp_path / "out") == 1
+    assert "names a file outside the collection" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("linked", ["prepared/64", "prepared/64/gecko"])
+def test_nothing_is_written_or_swept_through_a_link(collection, collect, tmp_path, capsys, linked):
+    (tmp_path / "elsewhere" / "gecko").mkdir(parents=True)
+    for mine in (tmp_path / "elsewhere" / "7.png", tmp_path / "elsewhere" / "gecko" / "7.png"):
+        mine.write_bytes(b"mine")
+    (tmp_path / "collection" / linked).parent.mkdir(exist_ok=True)
+    (tmp_path / "collection" / linked).symlink_to(tmp_path / "elsewhere")
+    assert collect(None, "prepare", "--size", 64) == 1
+    assert "names a file outside the collection" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "elsewhere").rglob("*.png")} == {"7.png"}
+    assert (tmp_path / "elsewhere" / "gecko" / "7.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "", ".", "..", "Gecko", "a" * 65, "gecko\n", "gecko\0/x", b"gecko"])
+@pytest.mark.parametrize("table", ["photos", "queries"])
+def test_class_names_that_are_no_folder_are_refused(collection, collect, tmp_path, capsys, table, name):
+    change(tmp_path, f"UPDATE {table} SET class = ?", name)
+    for arguments in (("prepare", "--size", 64), ("export", "--to", tmp_path / "out"), ("status",)):
+        assert collect(None, *arguments) == 1
+        assert "is not to be trusted. Received: id " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("identity", ["../../1", "", "1/2", "0", "x", "1" * 20])
+def test_ids_that_are_no_number_are_refused(collection, tmp_path, identity):
+    change(tmp_path, "UPDATE photos SET id = ? WHERE id = '1000'", identity)
+    for alone in (True, False):
+        with pytest.raises(DataError, match="is not to be trusted"):
+            Store(tmp_path / "collection", alone=alone)
+    change(tmp_path, "UPDATE photos SET id = '1000' WHERE id = ?", identity)
+    Store(tmp_path / "collection").close()  # the refusals hold nothing
