@@ -118,9 +118,9 @@ def run_prepare(arguments: Prepare) -> None:
                 workers=arguments.workers,
                 advance=advance,
             )
-        missing = prepare.without_original(store, arguments.size, arguments.fit)
         if not arguments.keep_originals:
-            command.report(f"{prepare.discard_originals(store):,} originals deleted")
+            command.report(f"{prepare.discard_originals(store, arguments.size, arguments.fit):,} originals deleted")
+        missing = prepare.without_original(store, arguments.size, arguments.fit)
         _conclude(store)
     if ended["to be fetched again"] or missing:
         raise DataError(

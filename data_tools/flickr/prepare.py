@@ -91,11 +91,12 @@ def pending(store: Store, size: int, fit: str, limit: int | None = None):
     )
 
 
-def discard_originals(store: Store) -> int:
-    """Delete the files of all photographs that are prepared or set aside; gives how many."""
+def discard_originals(store: Store, size: int, fit: str) -> int:
+    """Delete the files of all photographs that are prepared in this way or set aside; gives how many."""
     rows = store.rows(
-        "SELECT id, original FROM photos WHERE original != '' AND "
-        "(state = 'set_aside' OR (state = 'downloaded' AND EXISTS (SELECT 1 FROM prepared WHERE photo = id)))"
+        "SELECT id, original FROM photos WHERE original != '' AND (state = 'set_aside' OR (state = 'downloaded' AND "
+        "EXISTS (SELECT 1 FROM prepared WHERE photo = id AND size = ? AND fit = ?)))",
+        *(size, fit),
     )
     for row in rows:
         store.path(row["original"]).unlink(missing_ok=True)

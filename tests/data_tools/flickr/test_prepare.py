@@ -152,6 +152,17 @@ def test_originals_are_deleted_only_on_demand(downloaded, collect, known, tmp_pa
     assert len(pictures(tmp_path, 32)) == len(pictures(tmp_path)) == 6
 
 
+@pytest.mark.parametrize("before", [("--size", 32), ("--size", 108, "--fit", "pad")], ids=["size", "fit"])
+def test_only_originals_of_what_is_prepared_in_this_way_are_deleted(downloaded, collect, known, before):
+    downloaded()
+    assert collect(None, "prepare", *before) == 0
+    assert collect(None, "prepare", "--size", 108, "--limit", 2, "--no-keep-originals") == 0
+    kept = {identity for identity, record in known().items() if record["state"] == "prepared" and record["original"]}
+    assert kept == {"1002", "1003", "1004", "1005"}
+    assert collect(None, "prepare", "--size", 108, "--no-keep-originals") == 0
+    assert not any(record["original"] for record in known().values())
+
+
 @pytest.mark.parametrize("harm", ["changed", "deleted"])
 def test_a_lost_original_is_fetched_again(downloaded, collect, known, tmp_path, harm):
     server = downloaded()
