@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from data_tools.command import UsageError
 from data_tools.flickr.fetching import Answer, Fault, Fetcher
@@ -151,7 +151,7 @@ class FlickrApi:
         if answer.media_type not in ("application/json", "text/json", "text/javascript"):
             raise Fault("wrong content type")
         try:
-            content = json.loads(self._masked(answer.body))
+            content = self._masked(json.loads(answer.body))
         except (ValueError, RecursionError):
             raise Fault("no JSON") from None
         if not isinstance(content, dict):
@@ -163,11 +163,15 @@ class FlickrApi:
             raise Fault(f"stat: {plain_text(content.get('stat'))[:20]}, code {code}", final=code in _FINAL_CODES)
         return content
 
-    def _masked(self, body: bytes) -> bytes:
-        """Without the key, should a server send it back: nothing that is kept may hold it."""
-        for form in {self._key, quote(self._key), quote_plus(self._key)}:
-            body = body.replace(form.encode(), b"***")
-        return body
+    def _masked(self, value: Any) -> Any:
+        """Without the key, should a server send it back in whatever spelling of JSON: nothing kept may hold it."""
+        if isinstance(value, dict):
+            return {self._masked(name): self._masked(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self._masked(inner) for inner in value]
+        if isinstance(value, str | int | float) and self._key in str(value):
+            return str(value).replace(self._key, "***")
+        return value
 
 
 def plain_text(value: Any, limit: int = 1000) -> str:

@@ -232,9 +232,24 @@ def test_a_wrong_key_ends_the_search_without_showing_it(flickr, collect, tmp_pat
     assert len(server.times["api"]) == 1
 
 
-def test_the_key_is_masked_wherever_a_server_repeats_it(flickr, collect, known, tmp_path):
+SPELLINGS = {
+    "plain": str.encode,
+    "escaped": lambda text: text.replace(KEY, "".join(f"\\u{ord(letter):04x}" for letter in KEY)).encode(),
+    "partly escaped": lambda text: text.replace(KEY, f"\\u{ord(KEY[0]):04X}{KEY[1:]}").encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_key_is_masked_wherever_a_server_repeats_it(flickr, collect, known, tmp_path, spelling):
     server = flickr(some(3))
     server.echo_key = True
+
+    class Handler(server.RequestHandlerClass):
+        def send(self, body, *arguments, **options):
+            super().send(SPELLINGS[spelling](body.decode()), *arguments, **options)
+
+    server.RequestHandlerClass = Handler
     assert collect(server, "search", "--tags", "gecko") == 0
     assert {record["title"].rpartition(" ")[2] for record in known().values()} == {"***"}
     for path in (tmp_path / "collection").rglob("*"):
