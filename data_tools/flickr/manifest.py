@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import datetime
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from data_tools import files
 from data_tools.flickr.store import BY_ID, Store
 
 _CHANGES = "cut and resized"
 
 
 def records(store: Store) -> Iterator[dict[str, Any]]:
-    """One dictionary per photograph, in the order of their ids."""
+    """One dictionary per photograph, in the order of their ids, as they all were at one moment."""
+    with store.transaction():  # another process may be at work
+        preparations = store.rows("SELECT * FROM prepared ORDER BY size")
+        photos = store.rows(f"SELECT * FROM photos {BY_ID}")
     prepared: dict[str, dict[str, Any]] = collections.defaultdict(dict)
-    for row in store.rows("SELECT * FROM prepared ORDER BY size"):
+    for row in preparations:
         prepared[row["photo"]][str(row["size"])] = {name: row[name] for name in ("file", "fit", "sha256")}
-    for row in store.rows(f"SELECT * FROM photos {BY_ID}"):
+    for row in photos:
         yield {
             "id": row["id"],
             "title": row["title"],
@@ -62,19 +64,19 @@ def attribution(row: sqlite3.Row) -> str:
 
 def write_manifest(store: Store) -> None:
     """Write `manifest.jsonl` and `ATTRIBUTION.md` anew, each in one step."""
-    with _replacing(store.folder / "manifest.jsonl") as manifest, _replacing(store.folder / "ATTRIBUTION.md") as text:
-        used: collections.Counter[str] = collections.Counter()
-        text.write(
-            "# Attribution\n\nPhotographs from Flickr, by the people named here, under the licences named here. "
-            f"Copies of them in this collection are {_CHANGES}.\n\n"
-        )
-        for record in records(store):
-            manifest.write(json.dumps(record, ensure_ascii=False) + "\n")
-            if record["state"] in ("downloaded", "prepared"):
-                used[record["licence_name"]] += 1
-                text.write(f"- {record['id']}: {_plain_markdown(record['attribution'])}\n")
-        text.write("\n| licence | photographs |\n| --- | --- |\n")
-        text.writelines(f"| {_plain_markdown(name)} | {count:,} |\n" for name, count in sorted(used.items()))
+    every = list(records(store))
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in every)
+    files.replace(store.folder / "manifest.jsonl", lambda file: file.writelines(map(str.encode, lines)))
+    used = [record for record in every if record["state"] in ("downloaded", "prepared")]
+    licences = collections.Counter(record["licence_name"] for record in used)
+    text = (
+        "# Attribution\n\nPhotographs from Flickr, by the people named here, under the licences named here. "
+        f"Copies of them in this collection are {_CHANGES}.\n\n"
+    )
+    text += "".join(f"- {record['id']}: {_plain_markdown(record['attribution'])}\n" for record in used)
+    text += "\n| licence | photographs |\n| --- | --- |\n"
+    text += "".join(f"| {_plain_markdown(name)} | {count:,} |\n" for name, count in sorted(licences.items()))
+    files.replace_text(store.folder / "ATTRIBUTION.md", text)
 
 
 def _plain_markdown(text: str) -> str:
@@ -86,12 +88,3 @@ def _date(seconds: int | None) -> str | None:
         return None
     limit = 253_402_300_799  # the end of the year 9999
     return datetime.datetime.fromtimestamp(min(seconds, limit), datetime.UTC).isoformat()
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A text file beside `path` that takes its place when it is whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        yield file
-    temporary.replace(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from data_tools import files
 from data_tools.flickr.store import Store
-from data_tools.flickr.work import write_whole
 
 _STATES = ("found", "downloaded", "failed", "set_aside")
 
@@ -48,7 +48,7 @@ def status(store: Store) -> dict[str, Any]:
 
 
 def write_status(store: Store, counts: dict[str, Any]) -> None:
-    write_whole(store.folder / "status.json", (json.dumps(counts, indent=2) + "\n").encode())
+    files.replace_text(store.folder / "status.json", json.dumps(counts, indent=2) + "\n")
 
 
 def table(counts: dict[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
+
+from data_tools import files
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,8 +38,6 @@ def in_parallel(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place in one step, so that it is never seen in part."""
+    """Put a file in its place in one step, its folder, too, so that it is never seen in part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    files.replace(path, lambda file: file.write(content))

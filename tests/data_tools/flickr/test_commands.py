@@ -1,6 +1,8 @@
 """The collector's command line: help, refusals, exit status, the key."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -9,6 +11,9 @@ import pytest
 from data_tools.flickr.api import read_key
 from data_tools.flickr.arguments import FLICKR_API
 from data_tools.flickr.fetching import Fetcher, Manners
+from data_tools.flickr.manifest import records
+from data_tools.flickr.store import Store
+from data_tools.images import DataError
 from tests.data_tools.flickr.fake_flickr import KEY, Photo
 
 COMMANDS = ("search", "download", "prepare", "status", "export")
@@ -40,6 +45,42 @@ def test_neither_tensorflow_nor_the_suite_is_imported():
         "sys.exit(bool({'tensorflow', 'keras', 'tfgan_suite', 'models_zoo'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_status_beside_other_commands_breaks_neither(flickr, collect, known, tmp_path):
+    server = flickr([Photo(1_000 + index, ["gecko"]) for index in range(300)])
+    assert collect(server, "search", "--tags", "gecko") == 0
+    code = (
+        "import pathlib, sys\n"
+        "from data_tools.flickr.manifest import write_manifest\n"
+        "from data_tools.flickr.status import status, write_status\n"
+        "from data_tools.flickr.store import Store\n"
+        "store = Store(pathlib.Path(sys.argv[1]), alone=False)\n"
+        "for _ in range(20):\n"
+        "    write_manifest(store), write_status(store, status(store))\n"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "collection")]
+    processes = [subprocess.Popen(run, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate()[1] for process in processes] == [""] * 3
+    assert len(known()) == 300
+    assert not list((tmp_path / "collection").glob("*.tmp"))
+
+
+def test_the_manifest_is_of_one_moment(flickr, collect, tmp_path):
+    assert collect(flickr([Photo(1_000, ["gecko"])]), "search", "--tags", "gecko") == 0
+    with Store(tmp_path / "collection") as store, Store(tmp_path / "collection", alone=False) as reader:
+        read = reader.rows
+
+        def interrupted(sql):
+            found = read(sql)
+            if "prepared" in sql:  # meanwhile the other process goes on, if it can
+                store._connection.execute("PRAGMA busy_timeout=0")
+                with contextlib.suppress(sqlite3.OperationalError, DataError):
+                    store.write("UPDATE photos SET title = 'another'")
+            return found
+
+        reader.rows = interrupted
+        assert [record["title"] for record in records(reader)] == ["Photograph 1000"]
 
 
 SEARCH = ("search", "--output", "new", "--tags", "gecko")
