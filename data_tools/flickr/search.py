@@ -161,13 +161,18 @@ class Search:
         return min(walk.target - have, self._left)
 
     def _page(self, walk: Walk) -> tuple[Page, list[dict[str, Any]]]:
-        """The next page, and its usable entries; asked for again while it is empty where it should not be."""
+        """The next page, and its usable entries; asked for again while it is empty or of another time.
+
+        A page of another time can hold a photograph of the second asked for; gone on from there, the walk would leave
+        out the photographs that should have been beside it.
+        """
         for _ in range(1 + _EMPTY_TRIES):
             page = self._api.search(
                 walk.kind, walk.words, licences=self._numbers, max_upload_date=walk.cursor, page=walk.page
             )
             entries = self._inside(page, walk)
-            if entries or not (page.entries or (page.total > 0 and walk.page == 1)):
+            foreign = any(_uploaded(entry) > walk.cursor for entry in page.entries)
+            if (entries and not foreign) or not (page.entries or (page.total > 0 and walk.page == 1)):
                 break
             self._store.count("search", "page of another time" if page.entries else "empty page")
         return page, entries

@@ -25,6 +25,13 @@ def test_all_of_a_long_search_is_found_once_beyond_the_cap_and_shifting_pages(fl
     assert max(int(search["page"]) for search in server.searches) <= 4  # one page of that second too many
 
 
+def test_a_page_of_another_time_leaves_nothing_out(flickr, collect, known):
+    server = flickr(some(90), per_page=20)
+    server.script.extend([None, None, "repeated"])  # which holds the photograph that the next page begins with
+    assert collect(server, "search", "--tags", "gecko") == 0
+    assert set(known()) == set(server.photos)
+
+
 def test_what_is_found_is_not_asked_for_again(flickr, collect):
     server = flickr(some(90), per_page=20)
     assert collect(server, "search", "--tags", "gecko") == 0
