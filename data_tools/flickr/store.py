@@ -130,16 +130,30 @@ class Store:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            with self._explained():
+                self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk ends it by itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            with self._explained():
+                self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an error of the database into one that says the way out."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{self.folder / NAME} cannot be used ({error}). If the disk has space, restore the file from a copy,\n"
+                f"or rebuild it with sqlite3 {NAME} .recover, or start a new collection: the pictures stay"
+            ) from None
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._explained():
             return self._connection.execute(sql, values).fetchall()
 
     def value(self, sql: str, *values: Any) -> Any:
@@ -149,11 +163,11 @@ class Store:
 
     def write(self, sql: str, *values: Any) -> int:
         """Execute one statement; gives the number of rows it changed."""
-        with self._lock:
+        with self._lock, self._explained():
             return self._connection.execute(sql, values).rowcount
 
     def write_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        with self.transaction():
+        with self.transaction(), self._explained():
             self._connection.executemany(sql, rows)
 
     def update(self, table: str, key: str, identity: str, **values: Any) -> None:

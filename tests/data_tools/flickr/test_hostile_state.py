@@ -97,3 +97,31 @@ def test_ids_that_are_no_number_are_refused(collection, tmp_path, identity):
             Store(tmp_path / "collection", alone=alone)
     change(tmp_path, "UPDATE photos SET id = '1000' WHERE id = ?", identity)
     Store(tmp_path / "collection").close()  # the refusals hold nothing
+
+
+@pytest.mark.parametrize("name", ["prepare", "status", "download"])
+def test_a_damaged_state_is_told_with_the_way_out(collection, collect, tmp_path, capsys, name):
+    path = tmp_path / "collection" / "collection.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    body = bytearray(path.read_bytes())
+    size = int.from_bytes(body[16:18], "big")
+    body[size:] = b"\xa5" * (len(body) - size)  # all but the first page, which holds the layout
+    path.write_bytes(body)
+    assert collect(collection, name) == 1
+    message = capsys.readouterr().err
+    assert "collection.sqlite cannot be used (" in message and "restore the file from a copy" in message
+    assert "This is a bug" not in message and len(message.splitlines()) <= 2
+
+
+def test_a_state_damaged_at_work_is_told(collection, tmp_path):
+    with Store(tmp_path / "collection") as store:
+        store.write("PRAGMA query_only=1")
+        for work in (
+            lambda: store.write("DELETE FROM photos"),
+            lambda: store.write_many("DELETE FROM photos WHERE id = ?", [("1000",)]),
+            lambda: store.rows("SELECT * FROM nowhere"),
+        ):
+            with pytest.raises(DataError, match="restore the file from a copy"):
+                work()
