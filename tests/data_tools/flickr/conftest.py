@@ -30,8 +30,8 @@ def flickr():
 def distinct_photographs():
     """Makes `count` JPEG files, no two of which are near each other: cut-outs of the originals, turned and mirrored."""
 
-    def make(count):
-        bases, rng = originals(), np.random.default_rng(0)
+    def make(count, bases=None):
+        bases, rng = bases or originals(), np.random.default_rng(0)
         small = [base.resize((400, 400)) for base in bases]
         files, seen = [], np.empty((0, 612), dtype=bool)
         while len(files) < count:

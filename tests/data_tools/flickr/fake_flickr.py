@@ -27,6 +27,7 @@ LICENCES = [
     (11, "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/"),
 ]
 NEWEST = 1_700_000_000
+PHOTOGRAPHS = os.environ.get("REPTILE_PHOTOS")
 
 
 class Photo:
@@ -191,9 +192,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def originals():
-    """Photographs to serve: those in the folder that REPTILE_PHOTOS names, or some that are drawn here."""
-    folder = os.environ.get("REPTILE_PHOTOS")
+def originals(folder=PHOTOGRAPHS):
+    """Photographs to serve: those in `folder`, by default that which REPTILE_PHOTOS names, or some drawn here."""
     if folder:
         return [Image.open(path).convert("RGB") for path in sorted(Path(folder).iterdir()) if path.is_file()]
     drawn = []
