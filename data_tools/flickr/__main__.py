@@ -121,6 +121,12 @@ def run_prepare(arguments: Prepare) -> None:
         if not arguments.keep_originals:
             command.report(f"{prepare.discard_originals(store, arguments.size, arguments.fit):,} originals deleted")
         missing = prepare.without_original(store, arguments.size, arguments.fit)
+        enlarged = prepare.enlarged(store, arguments.size, arguments.fit)
+        if enlarged:
+            command.report(
+                f"{enlarged:,} of the pictures are enlarged to {arguments.size} pixels, as their photographs are smaller. "
+                f"With new photographs, search --shorter-side {arguments.size} finds larger files"
+            )
         _conclude(store)
     if ended["to be fetched again"] or missing:
         raise DataError(

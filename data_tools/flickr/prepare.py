@@ -153,3 +153,13 @@ def without_original(store: Store, size: int, fit: str) -> int:
         "(SELECT 1 FROM prepared WHERE photo = id AND size = ? AND fit = ?)",
         *(size, fit),
     )
+
+
+def enlarged(store: Store, size: int, fit: str) -> int:
+    """How many of the pictures prepared in this way have more pixels than what they were made from."""
+    side = "min" if fit == "crop" else "max"
+    return store.value(
+        "SELECT count(*) FROM prepared JOIN photos ON id = photo WHERE prepared.size = ? AND fit = ? "
+        f"AND {side}(width, height) < ?",
+        *(size, fit, size),
+    )

@@ -152,6 +152,15 @@ def test_originals_are_deleted_only_on_demand(downloaded, collect, known, tmp_pa
     assert len(pictures(tmp_path, 32)) == len(pictures(tmp_path)) == 6
 
 
+def test_enlarged_pictures_are_counted(downloaded, collect, capsys):
+    downloaded()  # all are 200 x 150 pixels, after the copies of other sizes are set aside
+    for size, fit, told in ((150, "crop", 0), (151, "crop", 6), (200, "pad", 0), (201, "pad", 6)):
+        assert collect(None, "prepare", "--size", size, "--fit", fit) == 0
+        message = capsys.readouterr().err
+        assert ("are enlarged" in message) == bool(told)
+        assert not told or f"6 of the pictures are enlarged to {size} pixels" in message
+
+
 @pytest.mark.parametrize("before", [("--size", 32), ("--size", 108, "--fit", "pad")], ids=["size", "fit"])
 def test_only_originals_of_what_is_prepared_in_this_way_are_deleted(downloaded, collect, known, before):
     downloaded()
