@@ -8,6 +8,7 @@ import re
 from data_tools.command import UsageError
 from data_tools.flickr.store import CLASS_NAME
 
+_SPLITS = ("train", "test", "val", "validation", "selection")  # what readers of folders take for splits
 DEFAULT_TARGET = 1_000  # photographs of a query that does not say how many
 
 
@@ -76,7 +77,7 @@ def parse_query(kind: str, given: str, target: int = DEFAULT_TARGET) -> Query:
     """A query from `[CLASS=]WORDS`; without a class the words name it.
 
     Raises:
-        UsageError: for empty words, or a class that cannot be a folder's name.
+        UsageError: for empty words, or a class that cannot be a class folder's name.
     """
     name, equals, words = given.partition("=")
     if not equals:
@@ -86,5 +87,10 @@ def parse_query(kind: str, given: str, target: int = DEFAULT_TARGET) -> Query:
         raise UsageError(
             f"--{kind} takes [CLASS=]WORDS with a class of small letters, digits, - and _, such as "
             f"sea_turtle=seaturtle,cheloniidae. Received: {given!r}"
+        )
+    if name in _SPLITS:
+        raise UsageError(
+            f"--{kind}: a class must not be named as a split, such as {name}: give it another name, "
+            f"as in {name}s={words}. Received: {given!r}"
         )
     return Query(name, kind, words, target)

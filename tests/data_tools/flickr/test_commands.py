@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from data_tools.flickr.api import read_key
-from data_tools.flickr.arguments import FLICKR_API
+from data_tools.flickr.arguments import FLICKR_API, Download, Search
 from data_tools.flickr.fetching import Fetcher, Manners
 from data_tools.flickr.manifest import records
 from data_tools.flickr.store import Store
@@ -83,6 +83,10 @@ def test_the_manifest_is_of_one_moment(flickr, collect, tmp_path):
         assert [record["title"] for record in records(reader)] == ["Photograph 1000"]
 
 
+def test_the_default_rates_are_well_under_what_flickr_allows():
+    assert Search.rate <= 3_000 and Download.rate <= 3_000
+
+
 SEARCH = ("search", "--output", "new", "--tags", "gecko")
 
 
@@ -103,6 +107,8 @@ SEARCH = ("search", "--output", "new", "--tags", "gecko")
         ([*SEARCH, "--licences", "by", "gpl"], 2, "--licences must be among by, by-sa"),
         ([*SEARCH, "--preset", "birds"], 2, "birds"),
         (["search", "--output", "new", "--tags", "../x=a"], 2, "--tags takes [CLASS=]WORDS with a class of small"),
+        (["search", "--output", "new", "--tags", "train"], 2, "a class must not be named as a split, such as train"),
+        (["search", "--output", "new", "--text", "validation=a"], 2, "a class must not be named as a split"),
         (["search", "--output", "new", "--text", "a="], 2, "--text takes [CLASS=]WORDS"),
         (["search", "--output", "new", "--tags", "ÄÖ"], 2, "--tags takes [CLASS=]WORDS"),
         ([*SEARCH, "--endpoint", "http://flickr.example/rest/"], 2, "--endpoint must be an https:// address"),
