@@ -83,8 +83,9 @@ class Download(Network):
     """At most so many photographs in this run."""
     workers: int = 4
     """Photographs fetched at a time."""
-    rate: float = 7_200
-    """Pictures per hour, repeated requests included, over all runs. Picture servers do not count as API requests."""
+    rate: float = 3_000
+    """Pictures per hour, repeated requests included, over all runs: by default fewer than the 3,600 API requests that
+    Flickr allows an hour, although it does not count pictures among them."""
     min_side: int = Rules.min_side
     """Set aside pictures whose shorter side has fewer pixels."""
     max_aspect: float = Rules.max_aspect
