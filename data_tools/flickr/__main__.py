@@ -124,7 +124,7 @@ def run_prepare(arguments: Prepare) -> None:
         enlarged = prepare.enlarged(store, arguments.size, arguments.fit)
         if enlarged:
             command.report(
-                f"{enlarged:,} of the pictures are enlarged to {arguments.size} pixels, as their photographs are smaller. "
+                f"{enlarged:,} of the pictures are enlarged to {arguments.size} pixels from smaller photographs. "
                 f"With new photographs, search --shorter-side {arguments.size} finds larger files"
             )
         _conclude(store)
