@@ -1,7 +1,8 @@
 """`folder`: images in class folders, `DIR/<class>/<any name>.jpg`, or without classes, `DIR/<any name>.jpg`.
 
 `DIR` may itself hold `train`, and then `test` and `selection` (or `val`, or `validation`), each of that form. If `DIR`
-is called `train`, its neighbours are the other splits. Without class folders all images are of one class, `images`,
+is called `train`, its neighbours are the other splits. Folders that look like splits under other names are refused,
+because a test split taken for a class would be trained on. Without class folders all images are of one class, `images`,
 which serves variants that take no labels.
 
 The images are packed into one array in the cache folder the first time (`data_tools.packing`).
@@ -21,6 +22,7 @@ from data_tools.packing import Listing, packed
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 ONLY_CLASS = "images"
 _FOLDERS = {"train": ("train",), "test": ("test",), "selection": ("selection", "val", "validation")}
+_LIKE_SPLITS = ("train", "training", "test", "testing", "selection", "val", "valid", "validation")
 
 
 def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
@@ -70,6 +72,7 @@ def split_folder(root: Path, split: str) -> Path:
     """The folder of a split under the rules at the top of this file."""
     if not root.is_dir():
         raise DataError(f"--data-dir must be an existing folder. Received: {root}")
+    _refuse_other_layouts(root)
     if split == "train":
         return root / "train" if (root / "train").is_dir() else root
     parent = root.resolve().parent if not (root / "train").is_dir() and root.resolve().name == "train" else root
@@ -77,6 +80,27 @@ def split_folder(root: Path, split: str) -> Path:
         if (parent / name).is_dir():
             return parent / name
     raise NoSplitError(f"{root} has no {split!r} split: expected the folder {parent / _FOLDERS[split][0]}")
+
+
+def _refuse_other_layouts(root: Path) -> None:
+    if (root / "collection.sqlite").is_file():
+        raise DataError(f"{root} is a collection made by python -m data_tools.flickr: use --dataset reptiles")
+    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    if "train" in folders:
+        known = [name for names in _FOLDERS.values() for name in names]
+        others = [name for name in folders if name not in known]
+        if others:
+            raise DataError(
+                f"{root} holds the folder train beside {', '.join(others[:5])}: move those away, "
+                f"or rename them if they are splits ({', '.join(known)}), or train if it is a class"
+            )
+        return
+    splits = [name for name in folders if name.lower() in _LIKE_SPLITS]
+    if splits:
+        raise DataError(
+            f"{root} has splits ({', '.join(splits)}) but no train: name the folder of the training images train, "
+            f"or rename {splits[0]} if it is a class"
+        )
 
 
 def _names_below(folder: Path, prefix: str) -> list[str]:

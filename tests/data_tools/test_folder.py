@@ -41,6 +41,27 @@ def test_a_folder_of_classes_is_the_train_split(root):
         folder.load("test", image_size=16, data_dir=root / "other")
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("name", ["test", "Test", "testing", "val", "valid", "validation", "selection", "Training"])
+def test_a_split_is_never_taken_for_a_class(tmp_path, name, split):
+    for place in ("cat", name):
+        write(tmp_path / place / "0.png")
+    with pytest.raises(DataError, match=rf"has splits \({name}\) but no train"):
+        folder.load(split, image_size=16, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_train_beside_what_is_no_split_is_refused(root, split):
+    write(root / "testing" / "cat" / "0.png")
+    with pytest.raises(DataError, match="holds the folder train beside testing: "):
+        folder.load(split, image_size=16, data_dir=root)
+
+
+def test_a_collection_is_for_another_dataset(tmp_path, sources):
+    with pytest.raises(DataError, match="use --dataset reptiles"):
+        folder.load("train", image_size=16, data_dir=sources.write_collection(tmp_path))
+
+
 def test_centre_crop_and_resize_are_pillows(root):
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))
