@@ -3,24 +3,39 @@
     DIR/prepared/<size>/<class>/<photo id>.png
     DIR/ATTRIBUTION.md, DIR/collection.sqlite
 
-It has a training split and no other.
+What belongs to it is what `collection.sqlite` says is downloaded and prepared; a file that is only there does not.
+Class folders without `collection.sqlite` are taken as they are.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
 
 from data_tools import folder, splits
 from data_tools.errors import DataError
 from data_tools.images import LabelledImages
 from data_tools.packing import Listing, packed
 
+STATE = "collection.sqlite"
+_CLASS = "[a-z0-9][a-z0-9_-]{0,63}"
+_FILE = f"{_CLASS}/[1-9][0-9]{{0,18}}[.]png"
+_PREPARED = "FROM prepared JOIN photos ON id = photo WHERE state = 'downloaded'"
+
 
 def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
     """Read the photographs prepared at `image_size`, or else the largest that were prepared larger, resized.
 
     Raises:
-        DataError: for a missing collection, or one with no photographs of that size or larger.
+        DataError: for a missing collection, or one that is not wholly prepared, in one way, at such a size.
     """
     return packed(listing(split, data_dir=data_dir, image_size=image_size), image_size, channels)
 
@@ -32,12 +47,90 @@ def listing(split: str, *, data_dir: Path | None, image_size: int) -> Listing:
         raise DataError("the dataset 'reptiles' needs --data-dir DIR, a collection made by python -m data_tools.flickr")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir must be an existing folder. Received: {data_dir}")
+    if (data_dir / STATE).is_file():
+        return _of_state(data_dir, image_size)
     folders = (data_dir / "prepared").glob("*")
-    sizes = [int(entry.name) for entry in folders if entry.name.isdecimal() and entry.is_dir()]
-    if image_size not in sizes and max(sizes, default=0) < image_size:
+    sizes = {int(entry.name) for entry in folders if entry.name.isdecimal() and entry.is_dir()}
+    return folder.images_in(data_dir / "prepared" / str(_size(data_dir, sizes, image_size)))
+
+
+def _size(data_dir: Path, sizes: set[int], image_size: int) -> int:
+    if image_size in sizes:
+        return image_size
+    if max(sizes, default=0) < image_size:
         having = f"only those of {', '.join(map(str, sorted(sizes)))} pixels" if sizes else "none"
         raise DataError(
             f"{data_dir} must hold photographs prepared at {image_size} pixels or more. Received: {having}\n"
-            f"python -m data_tools.flickr prepare --output {data_dir} --size {image_size} makes them"
+            f"{_prepare(data_dir, image_size)} makes them"
         )
-    return folder.images_in(data_dir / "prepared" / str(image_size if image_size in sizes else max(sizes)))
+    return max(sizes)
+
+
+def _of_state(data_dir: Path, image_size: int) -> Listing:
+    """What the state file says. It may come from elsewhere: no name in it leads out of the collection."""
+    with _state(data_dir) as rows:
+        (total,) = rows("SELECT count(*) FROM photos WHERE state = 'downloaded'")[0]
+        size = _size(data_dir, {size for (size,) in rows(f"SELECT DISTINCT size {_PREPARED}", int)}, image_size)
+        found = rows(f"SELECT class, prepared.file, fit {_PREPARED} AND size = {size}", str, str, str)
+    command = _prepare(data_dir, size)
+    fits = sorted({fit for _, _, fit in found})
+    if len(fits) > 1:
+        raise DataError(
+            f"{data_dir} must hold photographs prepared in one way. Received: {' and '.join(fits)} at {size} pixels\n"
+            f"{command} --fit {fits[0]} makes them one"
+        )
+    if len(found) < total:
+        raise DataError(
+            f"{data_dir} must hold all {total:,} photographs prepared at {size} pixels. Received: {len(found):,}\n"
+            f"{command} makes the others"
+        )
+    root = data_dir / "prepared" / str(size)
+    for class_name, file, _ in found:
+        if not re.fullmatch(_CLASS, class_name) or not re.fullmatch(f"prepared/{size}/{_FILE}", file):
+            raise DataError(f"{data_dir / STATE} is damaged: it has {file[:99]!r} of the class {class_name[:99]!r}")
+    members = sorted((class_name, file.split("/", 2)[2]) for class_name, file, _ in found)
+    _check_files(data_dir, root, [name for _, name in members], command)
+    class_names = sorted({class_name for class_name, _ in members})
+    numbers = {class_name: label for label, class_name in enumerate(class_names)}
+    labels = np.array([numbers[class_name] for class_name, _ in members], np.int32)
+    return Listing(root, tuple(class_names), labels, [name for _, name in members])
+
+
+@contextlib.contextmanager
+def _state(data_dir: Path) -> Iterator[Callable[..., list[tuple]]]:
+    """A function of a query and the types of its columns, which all see the state file at one instant."""
+    path = data_dir / STATE
+    place = f"file:{quote(str(path.resolve()))}?mode=ro"
+
+    def rows(query: str, *types: type) -> list[tuple]:
+        found = connection.execute(query).fetchall()
+        if types and any(tuple(map(type, row)) != types for row in found):
+            raise DataError(f"{path} is damaged: a value is of another type than it must be")
+        return found
+
+    try:
+        with contextlib.closing(sqlite3.connect(place, uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            connection.execute("BEGIN")
+            yield rows
+    except sqlite3.Error as error:
+        raise DataError(f"{path} cannot be read as a collection's state ({error})") from None
+
+
+def _check_files(data_dir: Path, root: Path, names: list[str], command: str) -> None:
+    """Raises DataError unless all are plain files inside the collection; whole folders are resolved, which is quick."""
+    inside = data_dir.resolve()
+    for place in sorted({root / os.path.dirname(name) for name in names}):
+        if not place.resolve().is_relative_to(inside):
+            raise DataError(f"{place} leads out of the collection {data_dir}: it was not followed")
+    for name in names:
+        try:
+            plain = stat.S_ISREG(os.lstat(root / name).st_mode)
+        except OSError:
+            plain = False
+        if not plain:
+            raise DataError(f"{root / name} is gone or no plain file\n{command} makes it again")
+
+
+def _prepare(data_dir: Path, size: int) -> str:
+    return f"python -m data_tools.flickr prepare --output {data_dir} --size {size}"

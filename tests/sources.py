@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from data_tools import cifar10, cifar100, fashion_mnist, shapes
+from data_tools.flickr.store import Store
 
 CLASSES = ("ant", "cat")
 
@@ -63,11 +64,27 @@ def write_folder(root, size=(40, 30), count=15, suffix="jpg"):
     return root
 
 
-def write_collection(root, size=64):
-    write_folder(root / "prepared" / str(size), (size, size), suffix="png")
+def write_collection(root, size=64, fit="crop"):
+    """As the collector leaves it: photo ids from 1000 on of the first class, from 2000 on of the second."""
+    prepared = write_folder(root / "prepared" / str(size), (size, size), suffix="png")
     (root / "ATTRIBUTION.md").write_text("by many")
-    (root / "collection.sqlite").write_bytes(b"")
+    with Store(root, create=True) as store:
+        for path in sorted(prepared.glob("*/*.png")):
+            identity = str(1000 * (1 + CLASSES.index(path.parent.name)) + int(path.stem))
+            path = path.rename(path.with_name(f"{identity}.png"))
+            add_photo(store, identity, path.parent.name)
+            file = path.relative_to(root).as_posix()
+            store.write("INSERT INTO prepared VALUES (?, ?, ?, ?, '')", identity, size, fit, file)
     return root
+
+
+def add_photo(store, identity, class_name, state="downloaded"):
+    store.write(
+        "INSERT OR IGNORE INTO photos (id, query, class, title, owner, owner_name, page, file, licence, licence_name, "
+        "licence_url, tags, date_taken, date_upload, date_found, state) "
+        "VALUES (?, '', ?, '', '', '', '', '', '', '', '', '', '', 0, 0, ?)",
+        *(identity, class_name, state),
+    )
 
 
 def write_npz(root):

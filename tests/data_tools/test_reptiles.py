@@ -3,6 +3,7 @@ import pytest
 
 from data_tools import reptiles
 from data_tools.errors import DataError, NoSplitError
+from data_tools.flickr.store import Store
 from data_tools.images import read_image
 
 
@@ -12,7 +13,7 @@ def test_the_size_asked_for_or_else_the_largest(tmp_path, sources):
     for asked, read in ((64, 64), (108, 108), (32, 108), (80, 108)):
         data = reptiles.load("train", image_size=asked, data_dir=tmp_path)
         assert data.class_names == sources.CLASSES and len(data) == 30
-        expected = read_image(tmp_path / "prepared" / str(read) / "cat" / "014.png", asked)
+        expected = read_image(tmp_path / "prepared" / str(read) / "cat" / "2014.png", asked)
         np.testing.assert_array_equal(data.images[29], expected)
 
 
@@ -32,3 +33,97 @@ def test_what_is_missing_is_said(tmp_path, sources):
     assert command in str(caught.value)
     with pytest.raises(NoSplitError):
         reptiles.load("test", image_size=64, data_dir=tmp_path)
+
+
+@pytest.fixture
+def collection(tmp_path, sources):
+    return sources.write_collection(tmp_path / "collection")
+
+
+def load(place, **form):
+    return reptiles.load("train", **{"image_size": 64, "data_dir": place, **form})
+
+
+def write(place, statement, *values):
+    with Store(place) as store:
+        store.write(statement, *values)
+
+
+def test_what_was_set_aside_or_is_only_on_the_disk_is_not_trained_on(collection):
+    whole = load(collection)
+    write(collection, "UPDATE photos SET state = 'set_aside' WHERE id = '1000'")
+    (collection / "prepared" / "64" / "ant" / "7.png").write_bytes(b"no picture")
+    assert load(collection).images.tobytes() == whole.images[1:].tobytes()
+
+
+def test_class_folders_alone_are_taken_as_they_are(collection):
+    whole = load(collection)
+    (collection / "collection.sqlite").unlink()
+    assert load(collection).fingerprint() == whole.fingerprint()
+
+
+def test_a_size_that_is_not_wholly_prepared_is_refused(collection, sources):
+    sources.write_collection(collection, 32)
+    write(collection, "DELETE FROM prepared WHERE size = 32 AND photo > '1009'")
+    with pytest.raises(DataError, match="all 30 photographs prepared at 32 pixels. Received: 10") as caught:
+        load(collection, image_size=32)
+    assert f"\npython -m data_tools.flickr prepare --output {collection} --size 32 makes the" in str(caught.value)
+    assert len(load(collection)) == 30
+
+
+def test_photographs_prepared_in_two_ways_are_refused(collection):
+    write(collection, "UPDATE prepared SET fit = 'pad' WHERE photo = '1003'")
+    with pytest.raises(DataError, match="in one way. Received: crop and pad at 64 pixels"):
+        load(collection)
+
+
+def test_a_file_that_is_gone_is_said(collection):
+    (collection / "prepared" / "64" / "ant" / "1003.png").unlink()
+    with pytest.raises(DataError, match="1003.png is gone or no plain file\npython -m data_tools.flickr prepare"):
+        load(collection)
+
+
+HOSTILE = [
+    "UPDATE prepared SET file = '/etc/passwd' WHERE photo = '1000'",
+    "UPDATE prepared SET file = 'prepared/64/../../../x/1000.png' WHERE photo = '1000'",
+    "UPDATE prepared SET file = 'prepared/64/ant/1000.png/../../../../1.png' WHERE photo = '1000'",
+    "UPDATE prepared SET file = x'00ff' WHERE photo = '1000'",
+    "UPDATE prepared SET size = 'large' WHERE photo = '1000'",
+    "UPDATE photos SET class = '../ant' WHERE id = '1000'",
+    "UPDATE photos SET class = '' WHERE id = '1000'",
+    "UPDATE photos SET class = CAST(x'ff' AS TEXT) WHERE id = '1000'",
+    "DROP TABLE prepared",
+]
+
+
+@pytest.mark.parametrize("statement", HOSTILE)
+def test_a_hostile_state_is_refused(collection, statement):
+    write(collection, statement)
+    with pytest.raises(DataError, match="is damaged|cannot be read as a collection's state"):
+        load(collection)
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + bytes(200), b"x" * 5000])
+def test_a_damaged_state_is_refused(collection, content):
+    (collection / "collection.sqlite").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as a collection's state"):
+        load(collection)
+
+
+@pytest.mark.parametrize("what", ["ant", "ant/1000.png"])
+def test_links_out_of_the_collection_are_not_followed(collection, tmp_path, what):
+    place = collection / "prepared" / "64" / what
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="leads out of the collection|no plain file"):
+        load(collection)
+
+
+def test_the_state_is_only_read_and_while_another_command_holds_it(collection):
+    with Store(collection):
+        before = sorted(path.name for path in collection.iterdir())
+        assert len(load(collection)) == 30
+        assert sorted(path.name for path in collection.iterdir()) == before
+    content = (collection / "collection.sqlite").read_bytes()
+    load(collection)
+    assert (collection / "collection.sqlite").read_bytes() == content
