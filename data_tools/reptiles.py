@@ -100,7 +100,9 @@ def _of_state(data_dir: Path, image_size: int) -> Listing:
 def _state(data_dir: Path) -> Iterator[Callable[..., list[tuple]]]:
     """A function of a query and the types of its columns, which all see the state file at one instant."""
     path = data_dir / STATE
-    place = f"file:{quote(str(path.resolve()))}?mode=ro"
+    # beside a file that it could not lock, SQLite must be told that nobody writes
+    at_rest = not os.access(data_dir, os.W_OK) and not path.with_name(f"{STATE}-wal").exists()
+    place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * at_rest}"
 
     def rows(query: str, *types: type) -> list[tuple]:
         found = connection.execute(query).fetchall()

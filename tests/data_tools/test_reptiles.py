@@ -1,3 +1,7 @@
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -127,3 +131,21 @@ def test_the_state_is_only_read_and_while_another_command_holds_it(collection):
     content = (collection / "collection.sqlite").read_bytes()
     load(collection)
     assert (collection / "collection.sqlite").read_bytes() == content
+
+
+def test_a_folder_that_may_only_be_read(sources):
+    with tempfile.TemporaryDirectory() as place:
+        collection = sources.write_collection(Path(place) / "collection")
+        for folder in (place, collection):
+            os.chmod(folder, 0o555)
+        user = os.geteuid()
+        try:
+            if user == 0:  # whom no permission stops
+                os.setresuid(65534, 65534, user)
+            names = reptiles.listing("train", data_dir=collection, image_size=64).names
+        finally:
+            if user == 0:
+                os.setresuid(user, user, user)
+            for folder in (place, collection):
+                os.chmod(folder, 0o755)
+    assert len(names) == 30
