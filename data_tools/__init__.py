@@ -46,6 +46,21 @@ def load(
     """
     from data_tools import splits
 
+    form: dict[str, typing.Any] = {"image_size": image_size, "channels": channels, "data_dir": data_dir}
+    try:
+        return load_own(name, split, **form)
+    except splits.NoSplitError:
+        if split != "selection":
+            raise
+    return splits.selection_of(load_own(name, "train", **form))
+
+
+def load_own(
+    name: str, split: str, *, image_size: int, channels: int = 3, data_dir: Path | str | None = None
+) -> LabelledImages:
+    """`load`, but a selection split that would be carved out of the training split raises NoSplitError, too."""
+    from data_tools import splits
+
     if name not in DATASETS:
         raise ValueError(f"name must be one of {', '.join(DATASETS)}. Received: name={name!r}")
     if split not in splits.SPLITS:
@@ -54,9 +69,4 @@ def load(
         raise ValueError(f"channels must be 1 or 3. Received: channels={channels}")
     module = importlib.import_module(DATASETS[name])
     where = None if data_dir is None else Path(data_dir)
-    try:
-        return module.load(split, image_size=image_size, channels=channels, data_dir=where)
-    except splits.NoSplitError:
-        if split != "selection":
-            raise
-    return splits.selection_of(module.load("train", image_size=image_size, channels=channels, data_dir=where))
+    return module.load(split, image_size=image_size, channels=channels, data_dir=where)

@@ -45,12 +45,14 @@ class Listing:
         class_names: in label order.
         labels: int32 [N].
         names: path of each image below `root`, N of them.
+        part: which part of the folder, if not all of it; parts are packed apart.
     """
 
     root: Path
     class_names: tuple[str, ...]
     labels: np.ndarray
     names: list[str]
+    part: str = ""
 
     def digest(self) -> str:
         """Follows every file's class, name, size and time of change."""
@@ -75,7 +77,8 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
         DataError: for an image that cannot be read, a folder that changes meanwhile, or a cache that cannot be written.
     """
     rule = {"image_size": image_size, "channels": channels, "preparation": RULE}
-    key = hashlib.sha256(repr((str(listing.root.resolve()), rule)).encode(errors="surrogateescape")).hexdigest()[:24]
+    named = (str(listing.root.resolve()), rule, *filter(None, [listing.part]))
+    key = hashlib.sha256(repr(named).encode(errors="surrogateescape")).hexdigest()[:24]
     pack = (cache or cache_folder()) / "packed" / key
     manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
     manifest["class_names"] = list(listing.class_names)

@@ -4,14 +4,19 @@
 chooses a checkpoint or a hyperparameter and is never reported, so that a score on `test` was not chosen by it.
 
 - `shapes` draws its own 5,000 selection images; none of them is in `train`.
+- `reptiles` has no published splits: about a tenth of the photographs are `test`, a tenth `selection`, the others
+  `train`, by a hash of the photo id, so that a photograph stays where it is while the collection grows.
 - A folder with a folder `selection`, `val` or `validation` uses that.
 - Everywhere else it is carved out of `train`: a tenth, at most 5,000 images, by a fixed permutation. `train` keeps
   them, because published protocols train on all of it, so there `selection` overlaps `train`: it can tell which
-  checkpoint is nearer to the data, not whether a network has memorised them.
+  checkpoint is nearer to the data, not whether a network has memorised them. Where there is no `test` either, as for a
+  folder or an `.npz` of one split, results are reported on `train`, and so on images that chose the checkpoint:
+  `tfgan_suite.fit` says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +33,12 @@ def require(dataset: str, split: str, having: Sequence[str]) -> None:
     """Raises NoSplitError unless `split` is one of those that the dataset itself has."""
     if split not in having:
         raise NoSplitError(f"{dataset} has the splits {', '.join(having)}. Received: split={split!r}")
+
+
+def split_of(identity: str) -> str:
+    """The split of one image of data without published splits: a tenth is `test`, a tenth `selection`, by a hash."""
+    tenth = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
+    return {0: "test", 1: "selection"}.get(tenth, "train")
 
 
 def selection_of(train: LabelledImages) -> LabelledImages:

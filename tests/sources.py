@@ -108,7 +108,7 @@ SOURCES = {
     "mnist": (write_idx, tuple("0123456789"), ("train", "test")),
     "fashion_mnist": (write_idx, fashion_mnist.CLASS_NAMES, ("train", "test")),
     "folder": (write_folder, CLASSES, ("train",)),
-    "reptiles": (write_collection, CLASSES, ("train",)),
+    "reptiles": (write_collection, CLASSES, ("train", "test", "selection")),
     "npz": (write_npz, ("a", "b", "c"), ("train",)),
     "shapes": (lambda root: None, shapes.CLASS_NAMES, ("train", "test", "selection")),
 }

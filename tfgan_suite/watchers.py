@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import data_tools
 from data_tools.errors import NoSplitError
-from tfgan_suite import checkpoints, evaluation, files, pictures, reference, scoring_network
+from tfgan_suite import checkpoints, cli, evaluation, files, pictures, reference, scoring_network
 from tfgan_suite.config import Config
 from tfgan_suite.errors import UsageError
 from tfgan_suite.measures import Protocol, Scored
@@ -53,7 +53,11 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
 
     It compares with the test split, or with the training split of data that have no other: that is what is reported.
     Where scores are taken on the way, it also measures the distance to the selection split, and the checkpoint with the
-    smallest is kept as `checkpoints/best.npz`; so no checkpoint is chosen by the images that it is judged by.
+    smallest is kept as `checkpoints/best.npz`; so no checkpoint is chosen by the images that it is judged by, but for
+    data with a training split alone, where a line says so.
+
+    Raises:
+        UsageError: for a network that cannot serve.
     """
     name = settings.classifier
     if name == "auto":
@@ -68,10 +72,10 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
             f"--classifier must have logits and features (pool_3). Received: {name} with {', '.join(network.outputs)}"
         )
 
+    form: dict[str, Any] = {"image_size": settings.image_size, "channels": settings.channels, "data_dir": data_dir}
+
     def reference_to(split: str) -> reference.Reference:
-        data = data_tools.load(
-            settings.dataset, split, image_size=settings.image_size, channels=settings.channels, data_dir=data_dir
-        )
+        data = data_tools.load(settings.dataset, split, **form)
         source = ArraySource(data, f"{settings.dataset}:{split}", shuffle_seed=None)
         return reference.reference_of(source, network, needs)
 
@@ -79,6 +83,8 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         reported = reference_to("test")
     except NoSplitError:
         reported = reference_to("train")
+        if settings.evaluate_every:
+            _say_if_not_apart(settings.dataset, form)
     selection = reference_to("selection") if settings.evaluate_every else None
     sampler = Sampler(gan.ema_generator, gan.num_classes)
 
@@ -104,6 +110,16 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
             files.append_json_line(run.metrics, line)
 
     return score
+
+
+def _say_if_not_apart(dataset: str, form: dict[str, Any]) -> None:
+    try:
+        data_tools.load_own(dataset, "selection", **form)
+    except NoSplitError:
+        cli.report(
+            "no test and no selection split: the best checkpoint is chosen by images of the training split, "
+            "on which scores are reported too"
+        )
 
 
 def is_selection(line: dict[str, Any]) -> bool:

@@ -1,11 +1,12 @@
+import collections
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 
-from data_tools import reptiles
+from data_tools import packing, reptiles, splits
 from data_tools.errors import DataError, NoSplitError
 from data_tools.flickr.store import Store
 from data_tools.images import read_image
@@ -16,9 +17,9 @@ def test_the_size_asked_for_or_else_the_largest(tmp_path, sources):
         sources.write_collection(tmp_path, size)
     for asked, read in ((64, 64), (108, 108), (32, 108), (80, 108)):
         data = reptiles.load("train", image_size=asked, data_dir=tmp_path)
-        assert data.class_names == sources.CLASSES and len(data) == 30
+        assert data.class_names == sources.CLASSES and len(data) == 22
         expected = read_image(tmp_path / "prepared" / str(read) / "cat" / "2014.png", asked)
-        np.testing.assert_array_equal(data.images[29], expected)
+        np.testing.assert_array_equal(data.images[21], expected)
 
 
 def test_what_is_missing_is_said(tmp_path, sources):
@@ -35,8 +36,6 @@ def test_what_is_missing_is_said(tmp_path, sources):
     with pytest.raises(DataError, match="Received: only those of 64 pixels") as caught:
         reptiles.load("train", image_size=108, data_dir=tmp_path)
     assert command in str(caught.value)
-    with pytest.raises(NoSplitError):
-        reptiles.load("test", image_size=64, data_dir=tmp_path)
 
 
 @pytest.fixture
@@ -55,9 +54,52 @@ def write(place, statement, *values):
 
 def test_what_was_set_aside_or_is_only_on_the_disk_is_not_trained_on(collection):
     whole = load(collection)
-    write(collection, "UPDATE photos SET state = 'set_aside' WHERE id = '1000'")
+    write(collection, "UPDATE photos SET state = 'set_aside' WHERE id = '1001'")
     (collection / "prepared" / "64" / "ant" / "7.png").write_bytes(b"no picture")
     assert load(collection).images.tobytes() == whole.images[1:].tobytes()
+
+
+def splits_of(place):
+    found = {split: reptiles.listing(split, data_dir=place, image_size=64) for split in splits.SPLITS}
+    return {PurePath(name).stem: split for split, listing in found.items() for name in listing.names}, found
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_each_photograph_is_in_one_split_and_stays_there(collection, with_state):
+    if not with_state:
+        (collection / "collection.sqlite").unlink()
+    before, listings = splits_of(collection)
+    assert len(before) == 30 == sum(len(listing.names) for listing in listings.values())
+    assert set(before.values()) == {"train", "test", "selection"}
+    assert {listing.class_names for listing in listings.values()} == {("ant", "cat")}
+    for listing in listings.values():
+        assert listing.labels.tolist() == [name.startswith("cat") for name in listing.names]
+    if with_state:
+        write(collection, "UPDATE photos SET state = 'set_aside' WHERE id < '1007'")
+    else:
+        for path in (collection / "prepared" / "64" / "ant").glob("100[0-6].png"):
+            path.unlink()
+    after, _ = splits_of(collection)
+    assert len(after) == 23 and after.items() < before.items()
+
+
+def test_the_splits_are_packed_apart(collection, monkeypatch):
+    first = {split: reptiles.load(split, image_size=64, data_dir=collection).fingerprint() for split in splits.SPLITS}
+    monkeypatch.setattr(packing, "read_image", None)  # nothing is read again
+    again = {split: reptiles.load(split, image_size=64, data_dir=collection).fingerprint() for split in splits.SPLITS}
+    assert again == first and len(set(first.values())) == 3
+
+
+def test_about_a_tenth_is_for_the_test_and_a_tenth_for_selection():
+    counts = collections.Counter(splits.split_of(str(identity)) for identity in range(10_000))
+    assert set(counts) == set(splits.SPLITS) and all(900 < counts[split] < 1100 for split in ("test", "selection"))
+
+
+def test_a_collection_of_one_photograph_has_no_other_split(collection):
+    write(collection, "UPDATE photos SET state = 'set_aside' WHERE id != '1001'")
+    assert len(load(collection)) == 1
+    with pytest.raises(NoSplitError, match="so few photographs, 1, that none is for 'test'"):
+        reptiles.load("test", image_size=64, data_dir=collection)
 
 
 def test_class_folders_alone_are_taken_as_they_are(collection):
@@ -72,7 +114,7 @@ def test_a_size_that_is_not_wholly_prepared_is_refused(collection, sources):
     with pytest.raises(DataError, match="all 30 photographs prepared at 32 pixels. Received: 10") as caught:
         load(collection, image_size=32)
     assert f"\npython -m data_tools.flickr prepare --output {collection} --size 32 makes the" in str(caught.value)
-    assert len(load(collection)) == 30
+    assert len(load(collection)) == 22
 
 
 def test_photographs_prepared_in_two_ways_are_refused(collection):
@@ -126,7 +168,7 @@ def test_links_out_of_the_collection_are_not_followed(collection, tmp_path, what
 def test_the_state_is_only_read_and_while_another_command_holds_it(collection):
     with Store(collection):
         before = sorted(path.name for path in collection.iterdir())
-        assert len(load(collection)) == 30
+        assert len(load(collection)) == 22
         assert sorted(path.name for path in collection.iterdir()) == before
     content = (collection / "collection.sqlite").read_bytes()
     load(collection)
@@ -148,4 +190,4 @@ def test_a_folder_that_may_only_be_read(sources):
                 os.setresuid(user, user, user)
             for folder in (place, collection):
                 os.chmod(folder, 0o755)
-    assert len(names) == 30
+    assert len(names) == 22

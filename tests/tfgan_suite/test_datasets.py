@@ -75,6 +75,17 @@ def test_a_run_says_which_images_it_saw_wherever_they_are(tmp_path, sources):
     assert len(fingerprints) == 1
 
 
+@pytest.mark.parametrize("selection", [None, "selection"])
+def test_a_checkpoint_chosen_by_images_that_are_reported_on_is_said_to_be(tmp_path, sources, capsys, selection):
+    place = sources.write_folder(tmp_path / "photos" / "train", (16, 16))
+    if selection:
+        sources.write_folder(tmp_path / "photos" / selection, (16, 16), suffix="png")
+    form = ["--dataset", "folder", "--data-dir", place, "--image-size", "16", "--classifier", "shapes"]
+    trained(tmp_path, *form, "--num-images", "20", "--evaluate-every", "2")
+    said = "the best checkpoint is chosen by images of the training split, on which scores are reported too"
+    assert (said in capsys.readouterr().err) == (selection is None)
+
+
 @pytest.mark.slow
 def test_reptiles_train_at_108_and_make_the_grid(tmp_path, sources):
     sources.write_collection(tmp_path / "reptiles", 108)
