@@ -57,12 +57,17 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
     data with a training split alone, where a line says so.
 
     Raises:
-        UsageError: for a network that cannot serve.
+        UsageError: for a network that cannot serve, or none where scores are to be taken on the way.
     """
     name = settings.classifier
     if name == "auto":
         name = "shapes" if settings.dataset == "shapes" else "none"
     if name == "none":
+        if settings.evaluate_every:
+            raise UsageError(
+                f"--evaluate-every needs a network that scores {settings.dataset}: give --classifier a file made by "
+                "python -m tfgan_suite.classifier, or 'inception'"
+            )
         return None
     network = scoring_network.load(name)
     needs = evaluation.needs_of(_METRICS, network)
