@@ -167,10 +167,13 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 def _already_done(progress: Path, manifest: dict[str, Any]) -> int:
     state = _read_json(progress)
-    return state["done"] if state is not None and state["manifest"] == manifest else 0
+    if not isinstance(state, dict) or state.get("manifest") != manifest:
+        return 0
+    done = state.get("done")
+    return done if type(done) is int and 0 <= done <= manifest["num_images"] else 0
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -174,6 +174,18 @@ def test_a_part_of_another_folder_is_not_gone_on_with(root):
     assert load(root).fingerprint() == whole
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", "3", "null", '{"manifest": %s}', '{"manifest": %s, "done": "2"}',
+                                     '{"manifest": %s, "done": -3}', '{"manifest": %s, "done": 31}'])  # fmt: skip
+def test_a_damaged_record_of_a_part_is_nothing_to_go_on_from(root, content):
+    whole = load(root).fingerprint()
+    pack = pack_of(root)
+    manifest = (pack / "manifest.json").read_text()
+    (pack / "part.json").write_text(content.replace("%s", manifest))
+    (pack / "manifest.json").unlink()
+    (pack / "images.part").write_bytes(b"\xff" * 40_000)
+    assert load(root).fingerprint() == whole
+
+
 def test_two_processes_pack_it_once(root, tmp_path):
     log = tmp_path / "log"
     processes = [start(root, log) for _ in range(2)]
