@@ -2,11 +2,16 @@
 
 `images` is uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3]; `labels`, integers [N], and `class_names`, strings, may be
 left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, are understood too, and give two splits.
+
+A folder with `images.npy`, `labels.npy` and `class_names.json`, as `python -m data_tools.flickr export --format array`
+makes it, is read in the same way, as a memory map where nothing is to be resized.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -29,15 +34,17 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
     Args:
         split: `"train"`; `"test"` of a file with Keras' names.
         image_size, channels: see `data_tools.images.prepared`.
-        data_dir: the file.
+        data_dir: the file, or the folder.
 
     Raises:
         DataError: for a missing, damaged or hostile file, or arrays of another kind.
     """
     if data_dir is None:
         raise DataError("the dataset 'npz' needs --data-dir FILE.npz, which holds images and, if there are any, labels")
-    if not data_dir.is_file():
-        raise DataError(f"--data-dir must be an .npz file. Received: {data_dir}, which is no file")
+    if not data_dir.exists():
+        raise DataError(
+            f"--data-dir must be an .npz file or a folder of .npy files. Received: {data_dir}, which is none"
+        )
     names = names_in(data_dir)
     if "images" in names:
         splits.require(str(data_dir), split, ("train",))
@@ -98,16 +105,22 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def names_in(path: Path) -> set[str]:
-    """Names of the arrays in the file."""
+    """Names of the arrays in the file, or in the folder."""
+    if path.is_dir():
+        return {file.name.removesuffix(".npy") for file in path.glob("*.npy")} | {
+            "class_names" for _ in path.glob("class_names.json")
+        }
     return {member.filename.removesuffix(".npy") for member in _opened(path, zipfile.ZipFile.infolist)}
 
 
 def read(path: Path, name: str) -> np.ndarray:
-    """One array of the file, as it is.
+    """One array of the file, as it is; of a folder, as a memory map.
 
     Raises:
-        DataError: for a missing or damaged array, or one that claims more than `MOST_BYTES`.
+        DataError: for a missing or damaged array, or one in an .npz file that claims more than `MOST_BYTES`.
     """
+    if path.is_dir():
+        return _in_folder(path, name)
 
     def read_member(archive: zipfile.ZipFile) -> np.ndarray:
         try:
@@ -126,6 +139,23 @@ def read(path: Path, name: str) -> np.ndarray:
             return np.lib.format.read_array(file, allow_pickle=False)
 
     return _opened(path, read_member)
+
+
+def _in_folder(path: Path, name: str) -> np.ndarray:
+    file = path / ("class_names.json" if name == "class_names" else f"{name}.npy")
+    try:
+        if file.suffix == ".npy":
+            with open(file, "rb") as opened:
+                shape, _, dtype = _header(opened)
+                if math.prod(shape) * dtype.itemsize != os.fstat(opened.fileno()).st_size - opened.tell():
+                    raise ValueError("its size is not what its header claims")
+            return np.lib.format.open_memmap(file, mode="r")
+        names = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
+        raise DataError(f"{file} cannot be read ({error}): export it again") from None
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise DataError(f"{file} must hold a list of strings: export it again")
+    return np.array(names)
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -57,6 +57,8 @@ def listing(split: str, *, data_dir: Path | None, image_size: int) -> Listing:
         raise DataError(f"--data-dir must be an existing folder. Received: {data_dir}")
     if (data_dir / STATE).is_file():
         return _part(_of_state(data_dir, image_size), split)
+    if (data_dir / "images.npy").is_file():
+        raise DataError(f"{data_dir} is the packed array of a collection: use --dataset npz")
     folders = (data_dir / "prepared").glob("*")
     sizes = {int(entry.name) for entry in folders if entry.name.isdecimal() and entry.is_dir()}
     return _part(folder.images_in(data_dir / "prepared" / str(_size(data_dir, sizes, image_size))), split)

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -5,8 +6,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from data_tools import npz
+from data_tools import command as commands
+from data_tools import folder, npz, reptiles
 from data_tools.errors import DataError, NoSplitError
+from data_tools.flickr import __main__ as flickr
+from data_tools.flickr.store import Store
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), dtype=np.uint8)
 
@@ -123,5 +127,61 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_missing_files(tmp_path):
     with pytest.raises(DataError, match="needs --data-dir FILE.npz"):
         load(None)
-    with pytest.raises(DataError, match="must be an .npz file. Received: .*nowhere"):
+    with pytest.raises(DataError, match="must be an .npz file or a folder of .npy files. Received: .*nowhere"):
         load(tmp_path / "nowhere.npz")
+
+
+def write_folder(place, **files):
+    place.mkdir()
+    for name, content in {"images": IMAGES, "labels": np.arange(6) % 2, "class_names": ["x", "y"], **files}.items():
+        if isinstance(content, np.ndarray):
+            np.save(place / f"{name}.npy", content)
+        elif content is not None:
+            (place / f"{name}.json").write_text(json.dumps(content))
+    return place
+
+
+def test_a_folder_of_arrays_is_mapped(tmp_path):
+    data = load(write_folder(tmp_path / "arrays"))
+    assert isinstance(data.images, np.memmap) and not data.images.flags.writeable
+    same = save(tmp_path / "a.npz", images=IMAGES, labels=np.arange(6) % 2, class_names=np.array(["x", "y"]))
+    assert data.fingerprint() == load(same).fingerprint()
+    assert load(tmp_path / "arrays", image_size=16).fingerprint() == load(same, image_size=16).fingerprint()
+
+
+def test_what_the_collector_exports_as_an_array_is_read(tmp_path, sources):
+    collection = sources.write_collection(tmp_path / "collection")
+    with Store(collection) as store:
+        for path in (collection / "prepared").glob("*/*/*.png"):
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            store.write("UPDATE prepared SET sha256 = ? WHERE photo = ?", digest, path.stem)
+    to = tmp_path / "array"
+    arguments = ["export", "--output", collection, "--size", 64, "--format", "array", "--to", to, "--debug"]
+    assert commands.run(flickr.main, [*map(str, arguments)]) == 0
+    by_id = folder.load("train", image_size=64, data_dir=collection / "prepared" / "64")  # as both are sorted here
+    assert load(to, image_size=64).fingerprint() == by_id.fingerprint()
+    with pytest.raises(DataError, match="packed array of a collection: use --dataset npz"):
+        reptiles.load("train", image_size=64, data_dir=to)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"images": None}, "must hold 'images', or 'x_train'. Received: class_names, labels"),
+        ({"images": IMAGES / 255}, "images must be uint8"),
+        ({"images": np.array([{}], dtype=object)}, "images.npy cannot be read"),
+        ({"labels": np.zeros(5, int)}, "labels must be 6 integers"),
+        ({"class_names": {"x": 1}}, "class_names.json must hold a list of strings"),
+        ({"class_names": []}, "class_names must be strings"),
+    ],
+)
+def test_other_folders_are_refused(tmp_path, files, message):
+    with pytest.raises(DataError, match=message):
+        load(write_folder(tmp_path / "arrays", **files))
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", header((9**9, 9**9, 9**9, 3)), header((6, 20, 20, 3)) + b"few"])
+def test_damaged_arrays_in_a_folder_are_refused(tmp_path, content):
+    (write_folder(tmp_path / "arrays") / "images.npy").write_bytes(content)
+    with pytest.raises(DataError, match="images.npy cannot be read"):
+        load(tmp_path / "arrays")
