@@ -5,6 +5,8 @@ is called `train`, its neighbours are the other splits. Folders that look like s
 because a test split taken for a class would be trained on. Without class folders all images are of one class, `images`,
 which serves variants that take no labels.
 
+Names that begin with a dot, and `__MACOSX`, are passed over at every level: archives made on a Mac are full of them.
+
 The images are packed into one array in the cache folder the first time (`data_tools.packing`).
 """
 
@@ -22,6 +24,7 @@ from data_tools.packing import Listing, packed
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 ONLY_CLASS = "images"
 _FOLDERS = {"train": ("train",), "test": ("test",), "selection": ("selection", "val", "validation")}
+SPLIT_FOLDERS = tuple(name for names in _FOLDERS.values() for name in names)
 _LIKE_SPLITS = ("train", "training", "test", "testing", "selection", "val", "valid", "validation")
 
 
@@ -54,7 +57,7 @@ def images_in(root: Path) -> Listing:
         DataError: if there are none.
     """
     entries = sorted(os.scandir(root), key=lambda entry: entry.name)
-    class_names = tuple(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    class_names = tuple(entry.name for entry in entries if entry.is_dir() and is_seen(entry.name))
     by_class = [sorted(_names_below(root / name, name)) for name in class_names]
     names = [name for members in by_class for name in members]
     loose = [entry.name for entry in entries if _is_image(entry)]
@@ -85,14 +88,13 @@ def split_folder(root: Path, split: str) -> Path:
 def _refuse_other_layouts(root: Path) -> None:
     if (root / "collection.sqlite").is_file():
         raise DataError(f"{root} is a collection made by python -m data_tools.flickr: use --dataset reptiles")
-    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and is_seen(entry.name))
     if "train" in folders:
-        known = [name for names in _FOLDERS.values() for name in names]
-        others = [name for name in folders if name not in known]
+        others = [name for name in folders if name not in SPLIT_FOLDERS]
         if others:
             raise DataError(
                 f"{root} holds the folder train beside {', '.join(others[:5])}: move those away, "
-                f"or rename them if they are splits ({', '.join(known)}), or train if it is a class"
+                f"or rename them if they are splits ({', '.join(SPLIT_FOLDERS)}), or train if it is a class"
             )
         return
     splits = [name for name in folders if name.lower() in _LIKE_SPLITS]
@@ -107,11 +109,40 @@ def _names_below(folder: Path, prefix: str) -> list[str]:
     names = []
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
-            names += _names_below(folder / entry.name, f"{prefix}/{entry.name}")
+            if is_seen(entry.name):
+                names += _names_below(folder / entry.name, f"{prefix}/{entry.name}")
         elif _is_image(entry):
             names.append(f"{prefix}/{entry.name}")
     return names
 
 
+def is_seen(name: str) -> bool:
+    """Whether a file or folder of this name is looked at."""
+    return name[0] != "." and name != "__MACOSX"
+
+
+def holds_images(place: Path) -> bool:
+    """Whether there is an image right in a folder; one that may not be read counts as empty."""
+    try:
+        return any(_is_image(entry) for entry in os.scandir(place))
+    except OSError:
+        return False
+
+
+def not_images(listing: Listing) -> int:
+    """How many of the files in the class folders, or in a folder without classes, have no known extension."""
+    places = [listing.root / name for name in listing.class_names if (listing.root / name).is_dir()]
+    count = 0
+    for place in places if "/" in listing.names[0] else [listing.root]:
+        for path, folders, names in os.walk(place):
+            folders[:] = [name for name in folders if is_seen(name)] if path != str(listing.root) else []
+            count += sum(is_seen(name) and not _has_extension(name) for name in names)
+    return count
+
+
+def _has_extension(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
 def _is_image(entry: os.DirEntry) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file()
+    return is_seen(entry.name) and _has_extension(entry.name) and entry.is_file()

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 import data_tools
-from data_tools import packing
+from data_tools import folder, packing
 from data_tools.errors import DataError, NoSplitError
 from data_tools.images import LabelledImages, in_chunks
 from data_tools.packing import Listing
@@ -184,11 +184,14 @@ def _files(listing: Listing) -> dict[str, Any]:
 
 def _wrong_level(listing: Listing) -> list[str]:
     """What looks as if another folder had been meant."""
-    if "/" not in listing.names[0]:  # without classes
-        return []
     advice = []
-    loose = sum(entry.is_file() and entry.name[0] != "." for entry in os.scandir(listing.root))
-    folders = [entry.name for entry in os.scandir(listing.root) if entry.is_dir() and entry.name[0] != "."]
+    unknown = folder.not_images(listing)
+    if unknown:
+        advice.append(f"{unknown} files without a known extension are not used ({', '.join(folder.EXTENSIONS)})")
+    if "/" not in listing.names[0]:
+        return [*advice, *_without_classes(listing.root)]
+    loose = sum(entry.is_file() and folder.is_seen(entry.name) for entry in os.scandir(listing.root))
+    folders = [entry.name for entry in os.scandir(listing.root) if entry.is_dir() and folder.is_seen(entry.name)]
     if folders and loose:
         advice.append(f"{loose} files beside the class folders of {listing.root} are not used")
     if len(folders) == 1:
@@ -201,6 +204,25 @@ def _wrong_level(listing: Listing) -> list[str]:
     nested = sum(name.count("/") > 1 for name in listing.names)
     if nested and len(folders) > 1:
         advice.append(f"{nested} images stand in folders inside the class folders and count for the outer one")
+    return advice
+
+
+def _without_classes(root: Path) -> list[str]:
+    """That there are no labels, and, if the folders beside this one hold images as well, where the classes may be."""
+    advice = ["the images are in no class folders, so there are no labels"]
+    parent = root.resolve().parent
+    if root.resolve().name in folder.SPLIT_FOLDERS:
+        return advice
+    beside = sorted(
+        entry.name for entry in os.scandir(parent)
+        if entry.is_dir() and folder.is_seen(entry.name) and entry.name not in folder.SPLIT_FOLDERS
+        and folder.holds_images(Path(entry.path))
+    )  # fmt: skip
+    if len(beside) > 1:
+        advice.append(
+            f"{parent} holds {len(beside)} folders of images ({', '.join(beside[:5])}): "
+            f"if those are the classes, give {parent}"
+        )
     return advice
 
 

@@ -62,6 +62,18 @@ def test_a_collection_is_for_another_dataset(tmp_path, sources):
         folder.load("train", image_size=16, data_dir=sources.write_collection(tmp_path))
 
 
+def test_what_a_mac_or_a_viewer_left_behind_is_passed_over(root):
+    whole = folder.load("train", image_size=16, data_dir=root).fingerprint()
+    for name in ("._ant", "ant/._0.png", "ant/.thumbs/0.png", "ant/__MACOSX/0.png", "__MACOSX/ant/0.png"):
+        (root / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "train" / name).write_bytes(b"no picture")
+    (root / "__MACOSX").mkdir()
+    assert folder.load("train", image_size=16, data_dir=root).fingerprint() == whole
+    write(root / "flat" / "0.png")
+    (root / "flat" / "._0.png").write_bytes(b"no picture")
+    assert len(folder.load("train", image_size=16, data_dir=root / "flat")) == 1
+
+
 def test_centre_crop_and_resize_are_pillows(root):
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))

@@ -96,6 +96,33 @@ def test_a_wrong_folder_level_is_said_in_words(photos, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("given", "count"), [("", 3), ("train/ant", 2)])
+def test_files_without_a_known_extension_are_counted(photos, given, count):
+    for name in ("ant/a.jpe", "ant/._a.jpe", "ant/b", "ant/.thumbs/c", "bee/deeper/a.heic"):
+        (photos / "train" / name).parent.mkdir(exist_ok=True)
+        (photos / "train" / name).write_bytes(b"x")
+    assert f"train: {count} files without a known extension are not used (.jpg, " in "\n".join(
+        inspected(photos / given)["warnings"]
+    )
+
+
+def test_a_level_too_deep_is_said_in_words(photos):
+    warnings = inspected(photos / "train" / "ant")["warnings"]
+    assert warnings == [
+        "train: the images are in no class folders, so there are no labels",
+        f"train: {photos}/train holds 2 folders of images (ant, bee): if those are the classes, give {photos}/train",
+    ]
+
+
+def test_flat_splits_are_not_taken_for_classes(tmp_path):
+    for seed, split in enumerate(("train", "test")):
+        fill(tmp_path / split, 2, seed)
+    for given in ("", "train"):
+        assert inspected(tmp_path / given)["warnings"] == [
+            f"{split}: the images are in no class folders, so there are no labels" for split in ("train", "test")
+        ]
+
+
 def test_labels_all_in_one_class_and_constant_pixels_are_said(tmp_path):
     np.savez(
         tmp_path / "a.npz", images=np.full((4, 16, 16), 7, np.uint8), labels=[1] * 4, class_names=np.array(["a", "b"])
