@@ -33,6 +33,7 @@ from data_tools.images import LabelledImages, read_image
 from data_tools.progress import counting, note
 
 RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
+_MOST_NAMED = 20  # broken images that an error names
 _PART_BYTES = 4 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
 
 
@@ -133,26 +134,44 @@ def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], shape: tuple[i
         done = 0
     if done == 0:
         progress.unlink(missing_ok=True)  # before its images.part goes
+    broken: dict[str, DataError] = {}
+    seen = done
     with open(part, "r+b" if done else "wb") as file:
         file.write(header)
         file.truncate(good if done else len(header))
         file.seek(0, os.SEEK_END)
         with counting(f"packing {listing.root}", shape[0], done=done) as advance:
             for images in decoded(listing, shape[1], shape[3], done):
+                names = listing.names[seen : seen + len(images)]
+                seen += len(images)
+                broken |= {n: image for n, image in zip(names, images, strict=True) if isinstance(image, DataError)}
+                if broken:  # the others are only looked at, so that all are named at once
+                    advance(len(images))
+                    continue
                 for image in images:
-                    if isinstance(image, DataError):
-                        raise image
                     file.write(image.data)
                 file.flush()
                 os.fsync(file.fileno())
                 done += len(images)
                 files.replace_text(progress, json.dumps({"manifest": manifest, "done": done}))
                 advance(len(images))
+    if broken:
+        raise _all_of(broken, listing)
     if listing.digest() != manifest["digest"]:
         raise DataError(f"{listing.root} was changed while it was read: run it again when it is at rest")
     os.replace(part, pack / "images.npy")
     files.replace_text(pack / "manifest.json", json.dumps(manifest, indent=1))
     progress.unlink()
+
+
+def _all_of(broken: dict[str, DataError], listing: Listing) -> DataError:
+    if len(broken) == 1:
+        return next(iter(broken.values()))
+    more = f" and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
+    return DataError(
+        f"{len(broken):,} of {len(listing.names):,} images in {listing.root} cannot be read as images: "
+        f"{', '.join(list(broken)[:_MOST_NAMED])}{more}\nmend or remove them; python -m data_tools.inspect lists them"
+    )
 
 
 def _is_whole(path: Path, shape: tuple[int, int, int, int]) -> bool:

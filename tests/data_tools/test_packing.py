@@ -225,6 +225,26 @@ def test_a_broken_image_is_named_and_when_it_is_mended_all_is_packed(root):
     assert len(load(root)) == 30
 
 
+@pytest.mark.parametrize(("count", "more"), [(3, ""), (23, " and 3 more")])
+def test_all_broken_images_are_named_at_once(root, monkeypatch, count, more):
+    monkeypatch.setattr(packing, "_PART_BYTES", 4 * 16 * 16 * 3)
+    paths = sorted(root.rglob("*.jpg"))[5 : 5 + count]
+    good = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.write_bytes(b"broken")
+    with pytest.raises(DataError) as caught:
+        load(root)
+    first, second = str(caught.value).splitlines()
+    names = ", ".join(path.relative_to(root).as_posix() for path in paths[:20])
+    assert first == f"{count} of 30 images in {root} cannot be read as images: {names}{more}"
+    assert second == "mend or remove them; python -m data_tools.inspect lists them"
+    for path, content in zip(paths, good, strict=True):
+        path.write_bytes(content)
+    data = load(root)
+    for path, image in zip(sorted(root.rglob("*.jpg")), data.images, strict=True):
+        np.testing.assert_array_equal(image, images.read_image(path, 16))
+
+
 def test_an_unwritable_cache_says_what_to_set(root, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TFGAN_SUITE_CACHE", str(tmp_path / "file"))
