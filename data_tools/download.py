@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -61,6 +63,17 @@ def download(
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error.strerror}): set {CACHE_VARIABLE}") from None
     return target
+
+
+@contextlib.contextmanager
+def reading(kept: Path | None) -> Iterator[None]:
+    """Adds the way out to a DataError about what `download` had put at `kept`; None for files of the user's own."""
+    try:
+        yield
+    except DataError as error:
+        if kept is None:
+            raise
+        raise DataError(f"{error}\nIt was downloaded before: delete {kept} to have it downloaded again") from None
 
 
 def file_sha256(path: Path) -> str:

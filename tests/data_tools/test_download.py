@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -104,6 +105,30 @@ def test_cifar10_uses_the_cache_folder(server, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="damaged or no archive"):
         cifar10.load("train")
     assert (tmp_path / "cache" / "archive.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist"])
+def test_a_damaged_file_in_the_cache_is_said_to_be_deletable(server, tmp_path, monkeypatch, name):
+    """Whole when it came, as its hash says, and damaged since."""
+    module = importlib.import_module(f"data_tools.{name}")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "URL", server.url.replace("archive.bin", "" if name == "fashion_mnist" else "a.npz"))
+    if name == "fashion_mnist":
+        monkeypatch.setattr(module, "DEBIAN", tmp_path / "nowhere")
+        kept = tmp_path / "cache" / "fashion_mnist"
+        files = [kept / file for file in module.SHA256]
+    else:
+        files = [kept := tmp_path / "cache" / "a.npz"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"damaged")
+    with pytest.raises(DataError) as caught:
+        module.load("train")
+    first, second = str(caught.value).splitlines()
+    assert second == f"It was downloaded before: delete {kept} to have it downloaded again"
+    with pytest.raises(DataError) as caught:  # of the user's own, no word of a download
+        module.load("train", data_dir=kept)
+    assert str(caught.value) == first
 
 
 def test_an_unwritable_cache_is_one_line(server, tmp_path):
