@@ -9,6 +9,7 @@ makes it, is read in the same way, as a memory map where nothing is to be resize
 
 from __future__ import annotations
 
+import collections
 import json
 import math
 import os
@@ -60,7 +61,7 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
     if "class_names" in names:
         class_names = _class_names(data_dir)
     else:
-        class_names = tuple(map(str, range(int(labels.max()) + 1))) if keys[1] in names else ("images",)
+        class_names = _numbered(data_dir, names & {"labels", "y_train", "y_test"}) if keys[1] in names else ("images",)
     if labels.max() >= len(class_names):
         raise DataError(f"{data_dir}: the label {labels.max()} has no name, there are {len(class_names)} class_names")
     return LabelledImages(prepared(images, image_size, channels), labels, class_names)
@@ -84,8 +85,10 @@ def _images(path: Path, name: str) -> np.ndarray:
     return images
 
 
-def _labels(path: Path, name: str, count: int) -> np.ndarray:
+def _labels(path: Path, name: str, count: int | None = None) -> np.ndarray:
     labels = read(path, name)
+    if count is None:
+        count = max(1, labels.size)
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
@@ -101,7 +104,16 @@ def _class_names(path: Path) -> tuple[str, ...]:
     names = read(path, "class_names")
     if names.dtype.kind != "U" or names.ndim != 1 or not 0 < len(names) <= MOST_CLASSES:
         raise DataError(f"{path}: class_names must be strings [classes]. Received: {names.dtype} {names.shape}")
-    return tuple(map(str, names))
+    class_names = tuple(map(str, names))
+    if len(set(class_names)) < len(class_names):
+        twice = collections.Counter(class_names).most_common(1)[0][0]
+        raise DataError(f"{path}: class_names must differ from each other. Received: {twice[:80]!r} twice")
+    return class_names
+
+
+def _numbered(path: Path, keys: set[str]) -> tuple[str, ...]:
+    """Names for labels without any; of all splits, so that a label means the same class in each."""
+    return tuple(map(str, range(1 + max(int(_labels(path, key).max()) for key in sorted(keys)))))
 
 
 def names_in(path: Path) -> set[str]:

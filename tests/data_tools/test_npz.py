@@ -50,7 +50,16 @@ def test_keras_names_give_two_splits(tmp_path):
         load(save(tmp_path / "c.npz", x_train=IMAGES), "test")
 
 
+def test_both_splits_of_a_keras_file_have_the_same_classes(tmp_path):
+    path = save(
+        tmp_path / "a.npz", x_train=IMAGES, y_train=np.arange(6) % 3, x_test=IMAGES[:2], y_test=np.arange(2) * 4
+    )
+    for split in ("train", "test"):
+        assert load(path, split).class_names == ("0", "1", "2", "3", "4")
+
+
 WRONG = {
+    "one name twice": ({"images": IMAGES, "class_names": np.array(["b", "a", "a"])}, "Received: 'a' twice"),
     "floats": ({"images": IMAGES / 255}, r"images must be uint8 .*Received: float64 \(6, 20, 20, 3\)"),
     "two channels": ({"images": IMAGES[..., :2]}, r"images must be uint8"),
     "flat": ({"images": IMAGES.reshape(6, -1)}, r"images must be uint8"),
