@@ -35,7 +35,8 @@ EXCEPTIONS = {
     "began-shapes": (
         0.5,
         "its equilibrium compares distributions of reconstruction errors, not images, and is known to lose modes "
-        "(Chang et al., Escaping from Collapsing Modes in a Constrained Space, 2018); each run draws shapes of one colour.",
+        "(Chang et al., Escaping from Collapsing Modes in a Constrained Space, 2018); each run draws shapes of one "
+        "colour.",
     )
 }
 

@@ -16,7 +16,7 @@ import data_tools
 from data_tools.errors import NoSplitError
 from tfgan_suite import checkpoints, cli, evaluation, files, pictures, reference, scoring_network
 from tfgan_suite.config import Config
-from tfgan_suite.errors import UsageError
+from tfgan_suite.errors import SuiteError, UsageError
 from tfgan_suite.measures import Protocol, Scored
 from tfgan_suite.run_folder import RunFolder
 from tfgan_suite.sampling import Sampler
@@ -91,6 +91,9 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
         if settings.evaluate_every:
             _say_if_not_apart(settings.dataset, form)
     selection = reference_to("selection") if settings.evaluate_every else None
+    for real in (reported, selection):
+        if real is not None and (real.num_images or 0) < 2:
+            raise UsageError(f"a score needs 2 real images or more. Received: {real.num_images} of {real.name}")
     sampler = Sampler(gan.ema_generator, gan.num_classes)
 
     def score(run: RunFolder, step: int) -> None:
@@ -100,12 +103,17 @@ def scorer(settings: Config, gan: Any, data_dir: Path | None) -> Callable[[RunFo
             image_size=sampler.image_size,
             latent_dim=sampler.latent_dim,
             class_names=reported.class_names if sampler.conditional else (),
+            certain=True,
             weights="ema",
             step=step,
             images_seen=step * settings.batch_size * settings.discriminator_steps,
         )
         began = time.monotonic()
-        lines, generated, _ = evaluation.evaluate(source, network, reported, wanted)
+        try:
+            lines, generated, _ = evaluation.evaluate(source, network, reported, wanted)
+        except SuiteError as error:  # a generator that cannot be scored now may recover: its training goes on
+            cli.report(f"note: no score at step {step:,}: {error}")
+            return
         if selection is not None and step % settings.evaluate_every == 0:  # not at the end of a part of an interval
             only = dataclasses.replace(wanted, metrics=("frechet",))
             chosen = evaluation.lines_of(Scored(generated, selection, only, network, source), began)

@@ -15,6 +15,7 @@ from tfgan_suite import building, checkpoints, cli, fit, loop, protocol
 from tfgan_suite.config import Config
 from tfgan_suite.errors import Interrupted, SuiteError
 from tfgan_suite.run_folder import create
+from tfgan_suite.sampling import Sampler
 
 SETTINGS = Config(width=0.05, latent_dim=4, batch_size=4, steps=12, log_every=4, loss="hinge", classifier="none")
 DATA = shapes.draw(50, seed=0)
@@ -270,6 +271,17 @@ def test_a_run_folder_holds_what_it_should(tmp_path, monkeypatch, capsys):
     assert cli.run(fit.main, [*ARGUMENTS, "--classifier", "none", "--debug"]) == 0
     assert (tmp_path / "results" / "runs" / "0002-sngan-shapes-seed0").is_dir()
     assert not (tmp_path / "results" / "runs" / "0002-sngan-shapes-seed0" / "metrics.jsonl").exists()
+
+
+def test_a_generator_that_cannot_be_scored_is_noted_and_trains_on(tmp_path, monkeypatch, capsys):
+    """A score that fails on the way, here for pixels that are no numbers, is told, and the run goes on."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Sampler, "generate", lambda self, latents, labels: np.full((len(latents), 32, 32, 3), np.nan))
+    scored = [*ARGUMENTS, "--classifier", "shapes", "--evaluate-every", "3", "--num-images", "20"]
+    assert cli.run(fit.main, [*scored, "--run-dir", "run", "--debug"]) == 0
+    assert "note: no score at step 3: run has pixels that are not finite" in capsys.readouterr().err
+    assert checkpoints.newest_first(tmp_path / "run" / "checkpoints")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_tensorboard_without_its_package_is_refused(monkeypatch, capsys):
