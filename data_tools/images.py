@@ -15,6 +15,7 @@ from data_tools.errors import NoSplitError as NoSplitError
 
 MAX_PIXELS = 64_000_000  # larger files are refused before they are decoded
 _CHUNK_BYTES = 32 << 20
+LARGEST_IN_MEMORY = 256 << 20  # bytes of a resized dataset; larger ones are kept in the cache folder
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -107,8 +108,19 @@ def read_image(path: Path | str, image_size: int, channels: int = 3) -> np.ndarr
 def prepared(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
     """uint8 images [N, H, W, 1 or 3] with the channels and the size that were asked for, by the rule of `read_image`.
 
-    The same array if nothing is to do.
+    The same array if nothing is to do. A result above `LARGEST_IN_MEMORY` bytes is made once, kept in the cache folder,
+    and read from there as a memory map.
     """
+    size = len(images) * image_size**2 * channels
+    if size > LARGEST_IN_MEMORY and images.shape[1:] != (image_size, image_size, channels):
+        from data_tools.packing import kept  # which needs this module
+
+        return kept(images, image_size, channels)
+    return prepared_in_memory(images, image_size, channels)
+
+
+def prepared_in_memory(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
+    """`prepared`, however large the result is."""
     if channels == images.shape[3]:
         return resize(images, image_size)
     if channels == 1:

@@ -29,7 +29,7 @@ import numpy as np
 from data_tools import files
 from data_tools.download import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError, SuiteError
-from data_tools.images import LabelledImages, read_image
+from data_tools.images import LabelledImages, in_chunks, prepared_in_memory, read_image
 from data_tools.progress import counting, note
 
 RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
@@ -92,6 +92,42 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
                 _pack(pack, listing, manifest, shape)
             images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
     return LabelledImages(images, listing.labels, listing.class_names)
+
+
+def kept(images: np.ndarray, image_size: int, channels: int, cache: Path | None = None) -> np.ndarray:
+    """`images` as `data_tools.images.prepared` makes them, as a read-only memory map that is made once.
+
+    Args:
+        images: uint8 [N, H, W, 1 or 3].
+        image_size, channels: of the result.
+        cache: where it is kept; the cache folder if None.
+    """
+    digest = hashlib.sha256(repr((images.shape, image_size, channels, RULE)).encode())
+    for part in in_chunks(images):
+        digest.update(np.ascontiguousarray(part).data)
+    pack = (cache or cache_folder()) / "resized" / digest.hexdigest()[:24]
+    with _cache_errors(pack):
+        pack.mkdir(parents=True, exist_ok=True)
+        with files.locked(pack / "lock"):
+            if not (pack / "images.npy").is_file():
+                _keep(pack, images, image_size, channels)
+            return np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _keep(pack: Path, images: np.ndarray, image_size: int, channels: int) -> None:
+    rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
+    parts = [images[i : i + rows] for i in range(0, len(images), rows)]
+    with open(pack / "images.part", "wb") as file, ThreadPoolExecutor(cores()) as pool:
+        file.write(_npy_header((len(images), image_size, image_size, channels)))
+        with counting(f"resizing to {image_size}", len(images)) as advance:
+            for i in range(0, len(parts), 2 * cores()):  # a few at a time, for the memory
+                group = parts[i : i + 2 * cores()]
+                for part in pool.map(lambda part: prepared_in_memory(part, image_size, channels), group):
+                    file.write(np.ascontiguousarray(part).data)
+                    advance(len(part))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(pack / "images.part", pack / "images.npy")
 
 
 def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) -> Iterator[list[Any]]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 import data_tools
 from data_tools import folder, images, packing
-from data_tools.download import cache_folder
+from data_tools.download import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError
 
 
@@ -300,3 +300,20 @@ def test_pillows_warnings_are_kept_off_the_terminal(root, recwarn):
     Image.new("P", (20, 20)).save(root / "ant" / "palette.png", transparency=b"\0\1\2")
     load(root)
     assert not [warning for warning in recwarn if "Palette" in str(warning.message)]
+
+
+@pytest.mark.parametrize(("channels", "kept_channels"), [(3, 3), (3, 1), (1, 3)])
+def test_a_large_resized_dataset_is_kept_in_the_cache(tmp_path, monkeypatch, channels, kept_channels):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    pictures = np.random.default_rng(0).integers(0, 256, (70, 20, 16, channels)).astype(np.uint8)
+    expected = images.prepared(pictures, 24, kept_channels)
+    assert not isinstance(expected, np.memmap) and not (tmp_path / "cache").exists()
+    monkeypatch.setattr(images, "LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr(packing, "_PART_BYTES", 24 * 24 * kept_channels * 9)  # several parts
+    found = images.prepared(pictures, 24, kept_channels)
+    assert isinstance(found, np.memmap) and found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+    monkeypatch.setattr(packing, "_keep", None)  # a second time nothing is resized
+    np.testing.assert_array_equal(images.prepared(pictures, 24, kept_channels), expected)
+    with pytest.raises(TypeError):  # other pixels are another entry
+        images.prepared(pictures ^ 1, 24, kept_channels)
