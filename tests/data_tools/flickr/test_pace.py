@@ -118,7 +118,10 @@ def test_ctrl_c_ends_soon_and_the_next_run_goes_on(searched, collect, tmp_path, 
     server.script.extend([None, None, *["stall"] * 4])
     line = [sys.executable, "-m", "data_tools.flickr", "download", "--output", tmp_path / "collection", "--endpoint"]
     with subprocess.Popen(
-        [str(word) for word in [*line, server.endpoint]], stderr=subprocess.PIPE, text=True
+        [str(word) for word in [*line, server.endpoint]],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what runs behind
     ) as process:
         while len(server.times["images"]) < 3:
             time.sleep(0.01)
