@@ -188,7 +188,9 @@ def test_a_collection_survives_faults_and_kills(flickr, distinct_photographs, tm
         reasons = {identity: entry["reason"] for identity, entry in entries.items() if entry["state"] != "prepared"}
         assert reasons.keys() == aside.keys()
         for identity, reason in reasons.items():
-            assert reason.startswith(aside[identity]), (identity, reason)
+            # of one that keeps failing the last fault is told, which may be one of those at random
+            if collection != disturbed or "wrong content" not in aside[identity]:
+                assert reason.startswith(aside[identity]), (identity, reason)
         assert in_state(collection, "failed") == {name for name, reason in aside.items() if "wrong content" in reason}
 
     # nothing is fetched twice, but what may have been on its way to the process at the moment of the kill
