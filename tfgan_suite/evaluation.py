@@ -76,16 +76,23 @@ def evaluate(
         advance=advance,
     )
     scored = Scored(generated, real, wanted, network, source)
-    lines = lines_of(scored, began)
-    common = record_of(scored, time.monotonic() - began)
+    results = results_of(scored)
     if wanted.tfgan and network.is_inception:
-        lines += [line(result, common) for result in tfgan_results(scored, report)]
+        results += tfgan_results(scored, report)
     warn(scored, report)
-    return lines, generated, common
+    common = record_of(scored, time.monotonic() - began)
+    return [line(result, common) for result in results], generated, common
 
 
 def lines_of(scored: Scored, began: float) -> list[dict[str, Any]]:
     """The lines of all metrics of the protocol, from what was gathered since `began` of the monotonic clock."""
+    results = results_of(scored)
+    common = record_of(scored, time.monotonic() - began)
+    return [line(result, common) for result in results]
+
+
+def results_of(scored: Scored) -> list[dict[str, Any]]:
+    """What all metrics of the protocol give, under the names that go with the network."""
     results = []
     for name in scored.protocol.metrics:
         try:
@@ -95,8 +102,7 @@ def lines_of(scored: Scored, began: float) -> list[dict[str, Any]]:
         if not METRICS[name].compares:
             found = [result if result["metric"] in _COMPARING else {**ALONE, **result} for result in found]
         results += [_named(result, scored.network) for result in found]
-    common = record_of(scored, time.monotonic() - began)
-    return [line(result, common) for result in results]
+    return results
 
 
 def line(result: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:

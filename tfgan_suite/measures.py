@@ -120,15 +120,8 @@ def _with_half(generated: Statistics, real: Moments) -> dict[str, Any]:
 
 def _per_class(scored: Scored) -> list[dict[str, Any]]:
     names, real = scored.source.class_names, scored.reference()
-    theirs = scored.real.class_names if scored.real else ()
-    order = class_order(names, theirs)
-    if order is None:
-        raise UsageError(
-            f"the distance per class needs images and a reference with the same classes. Received: "
-            f"{_some(names)} and {_some(theirs)}"
-        )
-    reference = real.by_class
-    reference = [reference[label] for label in order]
+    theirs = real.by_class
+    reference = [theirs[label] for label in _reference_order(names, scored.real.class_names if scored.real else ())]
     own = scored.generated.by_class
     counts = {name: [mine.count, their.count] for name, mine, their in zip(names, own, reference, strict=True)}
     few = [f"{name} ({mine} and {their})" for name, (mine, their) in counts.items() if min(mine, their) < 2]
@@ -157,6 +150,17 @@ def _per_class(scored: Scored) -> list[dict[str, Any]]:
             "parameters": {"classes": dict(zip(names, values, strict=True)), "counts": counts},
         }
     ]
+
+
+def _reference_order(names: tuple[str, ...], theirs: tuple[str, ...]) -> np.ndarray:
+    """`class_order`; raises UsageError if these are not the same classes."""
+    order = class_order(names, theirs)
+    if order is None:
+        raise UsageError(
+            f"the distance per class needs images and a reference with the same classes. Received: "
+            f"{_some(names)} and {_some(theirs)}"
+        )
+    return order
 
 
 def class_order(names: tuple[str, ...], others: tuple[str, ...]) -> np.ndarray | None:
@@ -290,18 +294,15 @@ def check(source: Source, network: ScoringNetwork, real: Reference | None, wante
             )
         if metric.needs.pictures and not real.has_pictures:
             raise UsageError(f"the metric {name} compares pictures, and {real.name} has none: give images instead")
-        if name == "per_class" and class_order(source.class_names, real.class_names) is None:
-            raise UsageError(
-                f"the distance per class needs images and a reference with the same classes. Received: "
-                f"{_some(source.class_names)} and {_some(real.class_names)}"
-            )
+        if name == "per_class":
+            _reference_order(source.class_names, real.class_names)
         if "pool_3" in metric.uses:
             size = source.image_size
             columns = network(np.zeros((1, size, size, 3), np.uint8))["pool_3"].shape[1]
-            if columns != real.statistics.moments.dimension:
+            if columns != real.statistics.dimension:
                 raise UsageError(
                     f"the features of {network.name} have {columns} columns, those of {real.name} "
-                    f"{real.statistics.moments.dimension}: they are of another network"
+                    f"{real.statistics.dimension}: they are of another network"
                 )
 
 

@@ -99,6 +99,11 @@ class Statistics:
         return bool(self._kept["images"])
 
     @property
+    def dimension(self) -> int | None:
+        """Columns of the features; None without features."""
+        return None if self.halves is None else self.halves[0].dimension
+
+    @property
     def moments(self) -> Moments:
         """Moments of all features."""
         if self.halves is None:
