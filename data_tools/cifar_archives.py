@@ -13,7 +13,8 @@ import numpy as np
 from data_tools import splits
 from data_tools.download import download, reading
 from data_tools.errors import DataError
-from data_tools.images import LabelledImages, prepared
+from data_tools.images import LabelledImages
+from data_tools.resized import prepared
 
 MOST_BATCH_BYTES = 512 << 20  # thrice the largest official batch; anything larger is not one
 _PIXELS = 3072  # red, green and blue plane of 32 x 32

@@ -13,16 +13,11 @@ import requests
 from urllib3.util import Retry
 
 from data_tools import files
+from data_tools.cache import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError
 from data_tools.progress import counting, note
 
-CACHE_VARIABLE = "TFGAN_SUITE_CACHE"
 _CHUNK = 1 << 18
-
-
-def cache_folder() -> Path:
-    """`$TFGAN_SUITE_CACHE`, or `~/.cache/tfgan_suite`."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfgan_suite").expanduser()
 
 
 def download(

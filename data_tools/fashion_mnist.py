@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_tools import idx, mnist, splits
-from data_tools.download import cache_folder, download, reading
+from data_tools.cache import cache_folder
+from data_tools.download import download, reading
 from data_tools.images import LabelledImages
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

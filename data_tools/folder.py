@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from data_tools.errors import DataError, NoSplitError
+from data_tools.flickr import store
 from data_tools.images import LabelledImages
 from data_tools.packing import Listing, packed
+from data_tools.pictures import EXTENSIONS
+from data_tools.splits import FOLDER_NAMES, FOLDERS
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 ONLY_CLASS = "images"
-_FOLDERS = {"train": ("train",), "test": ("test",), "selection": ("selection", "val", "validation")}
-SPLIT_FOLDERS = tuple(name for names in _FOLDERS.values() for name in names)
-_LIKE_SPLITS = ("train", "training", "test", "testing", "selection", "val", "valid", "validation")
+_LIKE_SPLITS = (*FOLDER_NAMES, "training", "testing", "valid")
 
 
 def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
@@ -33,7 +33,7 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
 
     Args:
         split: `"train"`, `"test"` or `"selection"`.
-        image_size, channels: see `data_tools.images.read_image` for how pictures are cut and resized.
+        image_size, channels: see `data_tools.pictures.read_image` for how pictures are cut and resized.
         data_dir: the folder.
 
     Raises:
@@ -79,22 +79,22 @@ def split_folder(root: Path, split: str) -> Path:
     if split == "train":
         return root / "train" if (root / "train").is_dir() else root
     parent = root.resolve().parent if not (root / "train").is_dir() and root.resolve().name == "train" else root
-    for name in _FOLDERS[split]:
+    for name in FOLDERS[split]:
         if (parent / name).is_dir():
             return parent / name
-    raise NoSplitError(f"{root} has no {split!r} split: expected the folder {parent / _FOLDERS[split][0]}")
+    raise NoSplitError(f"{root} has no {split!r} split: expected the folder {parent / FOLDERS[split][0]}")
 
 
 def _refuse_other_layouts(root: Path) -> None:
-    if (root / "collection.sqlite").is_file():
+    if (root / store.NAME).is_file():
         raise DataError(f"{root} is a collection made by python -m data_tools.flickr: use --dataset reptiles")
     folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and is_seen(entry.name))
     if "train" in folders:
-        others = [name for name in folders if name not in SPLIT_FOLDERS]
+        others = [name for name in folders if name not in FOLDER_NAMES]
         if others:
             raise DataError(
                 f"{root} holds the folder train beside {', '.join(others[:5])}: move those away, "
-                f"or rename them if they are splits ({', '.join(SPLIT_FOLDERS)}), or train if it is a class"
+                f"or rename them if they are splits ({', '.join(FOLDER_NAMES)}), or train if it is a class"
             )
         return
     splits = [name for name in folders if name.lower() in _LIKE_SPLITS]
@@ -133,7 +133,7 @@ def not_images(listing: Listing) -> int:
     """How many of the files in the class folders, or in a folder without classes, have no known extension."""
     places = [listing.root / name for name in listing.class_names if (listing.root / name).is_dir()]
     count = 0
-    for place in places if "/" in listing.names[0] else [listing.root]:
+    for place in places if listing.has_classes else [listing.root]:
         for path, folders, names in os.walk(place):
             folders[:] = [name for name in folders if is_seen(name)] if path != str(listing.root) else []
             count += sum(is_seen(name) and not _has_extension(name) for name in names)

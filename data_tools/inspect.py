@@ -53,9 +53,9 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--image-size must be a multiple of 4, from 16 on. Received: {arguments.image_size}")
     if arguments.channels not in (1, 3):
         raise UsageError(f"--channels must be 1 or 3. Received: {arguments.channels}")
-    from data_tools import contact_sheet, files, inspection
+    from data_tools import contact_sheet, dataset_report, files
 
-    report, splits = inspection.inspect(
+    report, splits = dataset_report.inspect(
         arguments.dataset,
         image_size=arguments.image_size,
         channels=arguments.channels,

@@ -9,7 +9,8 @@ import numpy as np
 from data_tools import idx, npz, splits
 from data_tools.download import download, reading
 from data_tools.errors import DataError
-from data_tools.images import LabelledImages, prepared
+from data_tools.images import LabelledImages
+from data_tools.resized import prepared
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"  # as keras.datasets.mnist has it

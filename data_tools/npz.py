@@ -22,7 +22,8 @@ import numpy as np
 
 from data_tools import splits
 from data_tools.errors import DataError
-from data_tools.images import LabelledImages, prepared
+from data_tools.images import LabelledImages
+from data_tools.resized import prepared
 
 MOST_BYTES = 8 << 30  # of one array: whatever claims more is refused unread
 MOST_CLASSES = 100_000
@@ -34,7 +35,7 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
 
     Args:
         split: `"train"`; `"test"` of a file with Keras' names.
-        image_size, channels: see `data_tools.images.prepared`.
+        image_size, channels: see `data_tools.resized.prepared`.
         data_dir: the file, or the folder.
 
     Raises:

@@ -11,14 +11,11 @@ If a name, a size or a time in the folder changes, it is packed anew. Nothing is
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,15 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from data_tools import files
-from data_tools.download import CACHE_VARIABLE, cache_folder
-from data_tools.errors import DataError, SuiteError
-from data_tools.images import LabelledImages, in_chunks, prepared_in_memory, read_image
+from data_tools import cache, files
+from data_tools.cache import cores
+from data_tools.errors import DataError
+from data_tools.images import LabelledImages
+from data_tools.pictures import RULE, quietly, read_image
 from data_tools.progress import counting, note
 
-RULE = "EXIF orientation, transparency on black, centre square, Pillow bicubic"  # of data_tools.images.read_image
 _MOST_NAMED = 20  # broken images that an error names
-_PART_BYTES = 4 << 20  # decoded, written and brought to the disk at once; two such parts are in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +51,11 @@ class Listing:
     names: list[str]
     part: str = ""
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether the images are in class folders; without them, all are of one class that says nothing."""
+        return "/" in self.names[0]
+
     def digest(self) -> str:
         """Follows every file's class, name, size and time of change."""
         digest = hashlib.sha256(repr(self.class_names).encode())
@@ -64,15 +65,15 @@ class Listing:
         return digest.hexdigest()
 
 
-def packed(listing: Listing, image_size: int, channels: int, cache: Path | None = None) -> LabelledImages:
+def packed(listing: Listing, image_size: int, channels: int, place: Path | None = None) -> LabelledImages:
     """The images of `listing` as a read-only memory map, packed first unless they are already.
 
     Memory does not grow with the number of images, but for their names. A packing that was killed goes on where it was.
 
     Args:
         listing: what to pack.
-        image_size, channels: see `data_tools.images.read_image`.
-        cache: where packs are kept; the cache folder if None.
+        image_size, channels: see `data_tools.pictures.read_image`.
+        place: where packs are kept; the cache folder if None.
 
     Raises:
         DataError: for an image that cannot be read, a folder that changes meanwhile, or a cache that cannot be written.
@@ -80,10 +81,10 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
     rule = {"image_size": image_size, "channels": channels, "preparation": RULE}
     named = (str(listing.root.resolve()), rule, *filter(None, [listing.part]))
     key = hashlib.sha256(repr(named).encode(errors="surrogateescape")).hexdigest()[:24]
-    pack = (cache or cache_folder()) / "packed" / key
+    pack = (place or cache.cache_folder()) / "packed" / key
     manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
     manifest["class_names"] = list(listing.class_names)
-    with _cache_errors(pack):
+    with cache.explained(pack):
         pack.mkdir(parents=True, exist_ok=True)
         with files.locked(pack / "lock", lambda: note(f"another process is packing {listing.root}: waiting for it")):
             manifest["digest"] = listing.digest()
@@ -94,48 +95,12 @@ def packed(listing: Listing, image_size: int, channels: int, cache: Path | None 
     return LabelledImages(images, listing.labels, listing.class_names)
 
 
-def kept(images: np.ndarray, image_size: int, channels: int, cache: Path | None = None) -> np.ndarray:
-    """`images` as `data_tools.images.prepared` makes them, as a read-only memory map that is made once.
-
-    Args:
-        images: uint8 [N, H, W, 1 or 3].
-        image_size, channels: of the result.
-        cache: where it is kept; the cache folder if None.
-    """
-    digest = hashlib.sha256(repr((images.shape, image_size, channels, RULE)).encode())
-    for part in in_chunks(images):
-        digest.update(np.ascontiguousarray(part).data)
-    pack = (cache or cache_folder()) / "resized" / digest.hexdigest()[:24]
-    with _cache_errors(pack):
-        pack.mkdir(parents=True, exist_ok=True)
-        with files.locked(pack / "lock"):
-            if not (pack / "images.npy").is_file():
-                _keep(pack, images, image_size, channels)
-            return np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
-
-
-def _keep(pack: Path, images: np.ndarray, image_size: int, channels: int) -> None:
-    rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
-    parts = [images[i : i + rows] for i in range(0, len(images), rows)]
-    with open(pack / "images.part", "wb") as file, ThreadPoolExecutor(cores()) as pool:
-        file.write(_npy_header((len(images), image_size, image_size, channels)))
-        with counting(f"resizing to {image_size}", len(images)) as advance:
-            for i in range(0, len(parts), 2 * cores()):  # a few at a time, for the memory
-                group = parts[i : i + 2 * cores()]
-                for part in pool.map(lambda part: prepared_in_memory(part, image_size, channels), group):
-                    file.write(np.ascontiguousarray(part).data)
-                    advance(len(part))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(pack / "images.part", pack / "images.npy")
-
-
 def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) -> Iterator[list[Any]]:
     """The images from `start` on, in parts, decoded by all cores: each as an array, or the DataError that it raised.
 
     The next part is being decoded while the caller uses one.
     """
-    rows = max(1, min(512, _PART_BYTES // (image_size * image_size * channels)))
+    rows = cache.rows_per_part(image_size, channels)
     root = str(listing.root)
 
     def read(index: int) -> Any:
@@ -147,8 +112,7 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
     def submit(pool: ThreadPoolExecutor, first: int) -> list[Future]:
         return [pool.submit(read, i) for i in range(first, min(first + rows, len(listing.names)))]
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
-        warnings.simplefilter("ignore")  # of Pillow, about metadata; set once, outside the threads
+    with quietly(), ThreadPoolExecutor(cores()) as pool:
         ahead = submit(pool, start)
         try:
             while ahead:
@@ -162,7 +126,7 @@ def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) ->
 
 def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], shape: tuple[int, int, int, int]) -> None:
     part, progress = pack / "images.part", pack / "part.json"
-    header = _npy_header(shape)
+    header = cache.npy_header(shape)
     (pack / "manifest.json").unlink(missing_ok=True)
     done = _already_done(progress, manifest)
     good = len(header) + done * math.prod(shape[1:])
@@ -211,13 +175,7 @@ def _all_of(broken: dict[str, DataError], listing: Listing) -> DataError:
 
 
 def _is_whole(path: Path, shape: tuple[int, int, int, int]) -> bool:
-    return path.is_file() and path.stat().st_size == len(_npy_header(shape)) + math.prod(shape)
-
-
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return buffer.getvalue()
+    return path.is_file() and path.stat().st_size == len(cache.npy_header(shape)) + math.prod(shape)
 
 
 def _already_done(progress: Path, manifest: dict[str, Any]) -> int:
@@ -233,24 +191,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-@contextlib.contextmanager
-def _cache_errors(pack: Path) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename} vanished while it was read: run it again") from None
-    except OSError as error:
-        raise DataError(
-            f"{pack} cannot be written ({error.strerror}): free space, or set {CACHE_VARIABLE} to another folder"
-        ) from None
-    except SuiteError as error:
-        raise DataError(f"{error}: set {CACHE_VARIABLE}") from None
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,7 +19,8 @@ import numpy as np
 
 from data_tools import splits
 from data_tools.errors import DataError
-from data_tools.images import LabelledImages, prepared
+from data_tools.images import LabelledImages
+from data_tools.resized import prepared
 
 CLASS_NAMES = ("circle", "square", "triangle", "star", "plus", "ring", "heart", "crescent", "arrow", "hourglass")
 NUM_IMAGES = {"train": 50_000, "test": 10_000, "selection": 5_000}

@@ -25,6 +25,9 @@ from data_tools.errors import NoSplitError
 from data_tools.images import LabelledImages
 
 SPLITS = ("train", "test", "selection")
+# split -> names of the folder that holds it, beside those of the others; no class may have such a name
+FOLDERS = {"train": ("train",), "test": ("test",), "selection": ("selection", "val", "validation")}
+FOLDER_NAMES = tuple(name for names in FOLDERS.values() for name in names)
 MOST_SELECTED = 5000
 _SEED = 20_260
 

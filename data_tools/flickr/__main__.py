@@ -19,12 +19,12 @@ from collections.abc import Callable
 from typing import Any
 
 from data_tools import command
-from data_tools.command import UsageError
+from data_tools.errors import DataError, UsageError
 from data_tools.flickr import checks, duplicates, licences, queries
 from data_tools.flickr.arguments import FLICKR_API, Collection, Download, Export, Prepare, Search, Status, check_numbers
 from data_tools.flickr.manifest import write_manifest
 from data_tools.flickr.store import Store
-from data_tools.images import DataError
+from data_tools.pictures import quietly
 from data_tools.progress import counting
 
 PROG = "python -m data_tools.flickr"
@@ -42,8 +42,8 @@ def main(argv: list[str]) -> None:
     kind, work = COMMANDS[argv[0]]
     arguments = command.parse(kind, argv[1:], prog=f"{PROG} {argv[0]}")
     check_numbers(arguments)
-    checks.ready_pillow()
-    work(arguments)
+    with quietly():
+        work(arguments)
 
 
 def run_search(arguments: Search) -> None:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_tools.command import UsageError
+from data_tools.errors import DataError, UsageError
 from data_tools.flickr.fetching import Answer, Fault, Fetcher
 from data_tools.flickr.licences import Licence, short_name
-from data_tools.images import DataError
 
 KEY_VARIABLE = "FLICKR_API_KEY"
 PER_PAGE = 500  # the most that Flickr gives at once

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from data_tools.command import UsageError
+from data_tools.errors import UsageError
 from data_tools.flickr.checks import Rules
 from data_tools.flickr.duplicates import NEAR
 from data_tools.flickr.licences import PERMIT_DERIVATIVES

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageStat
 
-from data_tools.images import MAX_PIXELS
+from data_tools import pictures
 
 HASH_BITS = 128
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # those that photographs of Flickr have
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}  # MPO: JPEG of several pictures
-_ORIENTATION = 0x0112  # EXIF tag
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # Standard deviation of a channel, over 64 x 64 cells, below which there is nothing to see. Of 44 photographs the
 # plainest has 27.
 _ONE_COLOUR = 4.0
@@ -63,47 +51,24 @@ class Facts:
     phash: str
 
 
-def ready_pillow() -> None:
-    """Load Pillow's formats, which is not safe in threads, and silence its warnings, which stop nothing.
-
-    They are of large pictures, which `open_picture` refuses by their size, and of odd metadata.
-    """
-    Image.init()
-    warnings.filterwarnings("ignore", module="PIL")
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-
 def open_picture(body: bytes) -> Image.Image:
-    """The decoded first frame, as stored; the bytes may be hostile.
-
-    The size that the header claims is looked at before anything is unpacked.
+    """The decoded first frame, upright; the bytes may be hostile.
 
     Raises:
         Unusable: for what is no picture, is damaged or truncated, or has more than `MAX_PIXELS` pixels.
     """
-    extension = "bin"
     try:
-        picture = Image.open(io.BytesIO(body), formats=_FORMATS)
-        extension = _EXTENSIONS[picture.format or ""]
-        if picture.width * picture.height > MAX_PIXELS:
-            raise Unusable(f"too large: {picture.width} x {picture.height} pixels", extension)
-        picture.load()
-    except Unusable:
-        raise
-    except Image.DecompressionBombError:
-        raise Unusable("too large: many times the pixels that are allowed", extension) from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
-        raise Unusable(f"broken: {type(error).__name__}", extension) from None
-    return picture
-
-
-def upright(picture: Image.Image) -> Image.Image:
-    """The picture turned and mirrored as its EXIF data say; unreadable EXIF data say nothing."""
-    try:
-        orientation = picture.getexif().get(_ORIENTATION)
-    except Exception:  # as above: damaged EXIF data raise nearly anything
-        return picture
-    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+        return pictures.opened(body, _FORMATS)
+    except pictures.TooLarge as error:
+        width, height = error.size
+        reason, kind = f"too large: {width} x {height} pixels", error.format
+    except pictures.Unreadable as error:
+        if isinstance(error.error, Image.DecompressionBombError):
+            reason = "too large: many times the pixels that are allowed"
+        else:
+            reason = f"broken: {type(error.error).__name__}"
+        kind = error.format
+    raise Unusable(reason, _EXTENSIONS.get(kind, "bin"))
 
 
 def examine(body: bytes, rules: Rules) -> Facts:
@@ -114,11 +79,11 @@ def examine(body: bytes, rules: Rules) -> Facts:
     """
     picture = open_picture(body)
     extension = _EXTENSIONS[picture.format or ""]
-    picture = upright(picture)
     if min(picture.size) < rules.min_side:
         raise Unusable(f"tiny: {picture.width} x {picture.height} pixels", extension)
     if max(picture.size) > rules.max_aspect * min(picture.size):
         raise Unusable(f"extreme aspect: {picture.width} x {picture.height} pixels", extension)
+    picture = pictures.eight_bits(picture)
     small = picture.convert("RGB").resize((64, 64), Image.Resampling.BOX)
     if max(ImageStat.Stat(small).stddev) < _ONE_COLOUR:
         raise Unusable("one colour", extension)

@@ -9,11 +9,11 @@ import os
 import time
 from collections.abc import Callable
 
+from data_tools.errors import DataError
 from data_tools.flickr.checks import Facts, Rules, Unusable, examine
 from data_tools.flickr.fetching import Answer, Fault, Fetcher
 from data_tools.flickr.store import Store
 from data_tools.flickr.work import in_parallel, write_whole
-from data_tools.images import DataError
 
 _MAX_BYTES = 64 << 20
 _REFUSED = 20  # photographs in a row that did not come, after which the network or the server is held to be at fault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_tools.command import UsageError
+from data_tools.errors import DataError, UsageError
 from data_tools.flickr.manifest import records, write_manifest
 from data_tools.flickr.store import Store
-from data_tools.images import DataError
+from data_tools.pictures import Unreadable, opened
 
 Record = dict[str, Any]
 
@@ -82,6 +81,14 @@ def _pictures(store: Store, chosen: list[Record], size: int, advance) -> Iterato
         advance(1)
 
 
+def _opened(path: Path, body: bytes) -> Image.Image:
+    """A prepared picture, which is as little to be trusted as the rest of a collection that came from elsewhere."""
+    try:
+        return opened(body, ("PNG",))
+    except Unreadable as error:
+        raise DataError(f"{path} {error}") from None
+
+
 def _folders(work: Path, pictures, chosen, class_names, *, link: bool, **_: Any) -> dict[str, Any]:
     for record, path, body in pictures:
         target = work / record["class"] / path.name
@@ -99,8 +106,8 @@ def _array(work: Path, pictures, chosen, class_names, *, size: int, **_: Any) ->
     images = np.lib.format.open_memmap(work / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
     labels = np.empty(len(chosen), dtype=np.int32)
     digest = hashlib.sha256()
-    for index, (record, _path, body) in enumerate(pictures):
-        images[index] = np.asarray(Image.open(io.BytesIO(body)))
+    for index, (record, path, body) in enumerate(pictures):
+        images[index] = np.asarray(_opened(path, body))
         digest.update(images[index].data)
         labels[index] = class_names.index(record["class"])
     images.flush()

@@ -16,8 +16,8 @@ import requests
 import urllib3
 
 from data_tools.command import report
+from data_tools.errors import DataError
 from data_tools.flickr.store import MAX_HOLD, Store
-from data_tools.images import DataError
 
 _FLICKR_HOSTS = ("flickr.com", "staticflickr.com")  # and their subdomains, by HTTPS
 _MAX_REDIRECTS = 4

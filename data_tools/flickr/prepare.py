@@ -8,10 +8,10 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageCms
 
-from data_tools.flickr.checks import Unusable, open_picture, upright
+from data_tools import pictures
+from data_tools.flickr.checks import Unusable, open_picture
 from data_tools.flickr.store import BY_ID, Store
 from data_tools.flickr.work import in_parallel, write_whole
 
@@ -29,12 +29,9 @@ def prepare_picture(body: bytes, size: int, fit: str) -> Image.Image:
     Raises:
         Unusable: for a file that is no whole picture of allowed size.
     """
-    picture = to_srgb(upright(open_picture(body)))
+    picture = to_srgb(open_picture(body))
     if fit == "crop":
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        picture = picture.crop((left, top, left + side, top + side))
-        return picture if side == size else picture.resize((size, size), Image.Resampling.BICUBIC)
+        return pictures.square(picture, size)
     scale = size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     if picture.size != (width, height):
@@ -47,12 +44,8 @@ def prepare_picture(body: bytes, size: int, fit: str) -> Image.Image:
 def to_srgb(picture: Image.Image) -> Image.Image:
     """The picture as RGB in the sRGB colour space; an unreadable colour profile counts as none."""
     profile = picture.info.get("icc_profile")
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to white
-        picture = Image.fromarray(np.round(np.asarray(picture, dtype=np.float64) / 257).astype(np.uint8))
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture).convert("RGB")
-    elif picture.mode not in ("RGB", "L", "CMYK"):
+    picture = pictures.on_black(pictures.eight_bits(picture))
+    if picture.mode not in ("RGB", "L", "CMYK"):
         picture = picture.convert("RGB")
     if profile:
         try:

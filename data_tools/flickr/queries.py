@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from data_tools.command import UsageError
+from data_tools.errors import UsageError
 from data_tools.flickr.store import CLASS_NAME
+from data_tools.splits import FOLDER_NAMES
 
-_SPLITS = ("train", "test", "val", "validation", "selection")  # what readers of folders take for splits
 DEFAULT_TARGET = 1_000  # photographs of a query that does not say how many
 
 
@@ -88,7 +88,7 @@ def parse_query(kind: str, given: str, target: int = DEFAULT_TARGET) -> Query:
             f"--{kind} takes [CLASS=]WORDS with a class of small letters, digits, - and _, such as "
             f"sea_turtle=seaturtle,cheloniidae. Received: {given!r}"
         )
-    if name in _SPLITS:
+    if name in FOLDER_NAMES:
         raise UsageError(
             f"--{kind}: a class must not be named as a split, such as {name}: give it another name, "
             f"as in {name}s={words}. Received: {given!r}"

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+from data_tools.errors import DataError
 from data_tools.flickr.api import FlickrApi, Page, plain_text, whole_number
 from data_tools.flickr.fetching import Fault
 from data_tools.flickr.licences import Licence
 from data_tools.flickr.queries import Query
 from data_tools.flickr.store import PHOTO_ID, Store
-from data_tools.images import DataError
 
 _SIZES = ("sq", "t", "s", "q", "m", "n", "z", "c", "l", "o")
 _BARREN = 40  # answers in a row that lead to no older photograph, after which a query is given up

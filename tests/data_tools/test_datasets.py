@@ -12,7 +12,8 @@ from PIL import Image
 import data_tools
 from data_tools import splits
 from data_tools.errors import NoSplitError
-from data_tools.images import LabelledImages, prepared
+from data_tools.images import LabelledImages
+from data_tools.resized import prepared
 
 
 @pytest.fixture(params=data_tools.DATASETS)

@@ -10,7 +10,8 @@ import pytest
 
 from data_tools import cifar10
 from data_tools import download as download_module
-from data_tools.download import CACHE_VARIABLE, download
+from data_tools.cache import CACHE_VARIABLE
+from data_tools.download import download
 from data_tools.errors import DataError
 
 CONTENT = bytes(range(256)) * 5000

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_tools import folder, images
+from data_tools import folder, images, pictures
 from data_tools.errors import DataError
 
 
@@ -100,28 +100,28 @@ def test_exif_orientation(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(turned).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(images.read_image(tmp_path / "turned.png", 16), upright)
+    np.testing.assert_array_equal(pictures.read_image(tmp_path / "turned.png", 16), upright)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
 def test_every_mode_becomes_rgb(tmp_path, mode):
     path = tmp_path / ("picture.tif" if mode in ("CMYK", "I;16") else "picture.png")
     Image.new(mode, (20, 20)).save(path)
-    assert images.read_image(path, 16).shape == (16, 16, 3)
+    assert pictures.read_image(path, 16).shape == (16, 16, 3)
 
 
 def test_sixteen_bits_are_scaled_and_thirty_two_refused(tmp_path):
     Image.fromarray(np.full((16, 16), 64 * 257, np.uint16)).save(tmp_path / "deep.png")
-    assert (images.read_image(tmp_path / "deep.png", 16) == 64).all()
+    assert (pictures.read_image(tmp_path / "deep.png", 16) == 64).all()
     for kind, values in (("float", np.zeros((16, 16), np.float32)), ("int", np.zeros((16, 16), np.int32))):
         Image.fromarray(values).save(tmp_path / f"{kind}.tif")
         with pytest.raises(DataError, match=f"{kind}.tif has 32-bit pixels"):
-            images.read_image(tmp_path / f"{kind}.tif", 16)
+            pictures.read_image(tmp_path / f"{kind}.tif", 16)
 
 
 def test_transparency_is_laid_on_black(tmp_path):
     Image.new("RGBA", (16, 16), (255, 255, 255, 0)).save(tmp_path / "clear.png")
-    assert images.read_image(tmp_path / "clear.png", 16).max() == 0
+    assert pictures.read_image(tmp_path / "clear.png", 16).max() == 0
 
 
 def bomb(side=30_000):

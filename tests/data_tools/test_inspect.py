@@ -11,7 +11,7 @@ from PIL import Image
 
 import data_tools
 from data_tools import command as commands
-from data_tools import inspect, inspection
+from data_tools import dataset_report, inspect
 
 
 def fill(folder, count, seed, size=(40, 30), mode="RGB"):
@@ -33,7 +33,7 @@ def photos(tmp_path):
 
 
 def inspected(root, name="folder", **form):
-    return inspection.inspect(name, **{"image_size": 16, "channels": 3, "data_dir": root, **form})[0]
+    return dataset_report.inspect(name, **{"image_size": 16, "channels": 3, "data_dir": root, **form})[0]
 
 
 def run(*arguments):

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import data_tools
-from data_tools import folder, images, packing
-from data_tools.download import CACHE_VARIABLE, cache_folder
+from data_tools import cache, folder, packing, pictures, resized
+from data_tools.cache import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError
 
 
@@ -28,7 +28,7 @@ def root(tmp_path, sources):
 def reads(monkeypatch):
     """Names of the files that were decoded."""
     names = []
-    original = images.read_image
+    original = pictures.read_image
 
     def read_image(path, *arguments):
         names.append(Path(path).name)
@@ -57,7 +57,7 @@ def test_it_is_packed_once_into_the_cache_and_mapped(root, reads):
     assert isinstance(data.images, np.memmap) and not data.images.flags.writeable
     assert len(reads) == 30 and tree(root) == before
     for index, name in ((0, "ant/000.jpg"), (29, "cat/014.jpg")):
-        np.testing.assert_array_equal(data.images[index], images.read_image(root / name, 16))
+        np.testing.assert_array_equal(data.images[index], pictures.read_image(root / name, 16))
     assert load(root).fingerprint() == data.fingerprint() and len(reads) == 30
     pack = pack_of(root)
     assert sorted(path.name for path in pack.iterdir()) == ["images.npy", "lock", "manifest.json"]
@@ -110,21 +110,21 @@ def test_a_changed_folder_is_packed_again(root, reads, change):
     assert len(reads) == len(new) == {add: 31, remove: 29}.get(change, 30)
     for index in (0, len(new) - 1):
         listing = folder.images_in(root)
-        np.testing.assert_array_equal(new.images[index], images.read_image(root / listing.names[index], 16))
+        np.testing.assert_array_equal(new.images[index], pictures.read_image(root / listing.names[index], 16))
     np.testing.assert_array_equal(old.images, copy)  # whoever still reads the old one keeps it
 
 
 SLOW = """
 import sys, time
 from pathlib import Path
-from data_tools import folder, images, packing
-original = images.read_image
+from data_tools import cache, folder, packing, pictures, resized
+original = pictures.read_image
 def read_image(path, *arguments):
     time.sleep(0.02)
     with open(sys.argv[2], "a") as log:
         log.write(Path(path).name + "\\n")
     return original(path, *arguments)
-packing.read_image, packing._PART_BYTES = read_image, 6 * 16 * 16 * 3
+packing.read_image, cache.PART_BYTES = read_image, 6 * 16 * 16 * 3
 print(folder.load("train", image_size=16, data_dir=Path(sys.argv[1])).fingerprint())
 """
 
@@ -202,7 +202,7 @@ def test_a_damaged_pack_is_made_again(root, damage):
 
 
 def test_a_folder_that_changes_meanwhile_is_refused(root, monkeypatch):
-    original = images.read_image
+    original = pictures.read_image
 
     def read_image(path, *arguments):
         os.utime(root / "ant" / "000.jpg")
@@ -227,7 +227,7 @@ def test_a_broken_image_is_named_and_when_it_is_mended_all_is_packed(root):
 
 @pytest.mark.parametrize(("count", "more"), [(3, ""), (23, " and 3 more")])
 def test_all_broken_images_are_named_at_once(root, monkeypatch, count, more):
-    monkeypatch.setattr(packing, "_PART_BYTES", 4 * 16 * 16 * 3)
+    monkeypatch.setattr(cache, "PART_BYTES", 4 * 16 * 16 * 3)
     paths = sorted(root.rglob("*.jpg"))[5 : 5 + count]
     good = [path.read_bytes() for path in paths]
     for path in paths:
@@ -242,7 +242,7 @@ def test_all_broken_images_are_named_at_once(root, monkeypatch, count, more):
         path.write_bytes(content)
     data = load(root)
     for path, image in zip(sorted(root.rglob("*.jpg")), data.images, strict=True):
-        np.testing.assert_array_equal(image, images.read_image(path, 16))
+        np.testing.assert_array_equal(image, pictures.read_image(path, 16))
 
 
 def test_an_unwritable_cache_says_what_to_set(root, monkeypatch, tmp_path):
@@ -269,14 +269,14 @@ def test_a_selection_folder_is_used(tmp_path, sources, name, given):
         sources.write_folder(tmp_path / split, size, count=4)
     data = data_tools.load("folder", "selection", image_size=16, data_dir=tmp_path / given)
     assert len(data) == 8
-    np.testing.assert_array_equal(data.images[0], images.read_image(tmp_path / name / "ant" / "000.jpg", 16))
+    np.testing.assert_array_equal(data.images[0], pictures.read_image(tmp_path / name / "ant" / "000.jpg", 16))
 
 
 MEMORY = """
 import re, sys
 from pathlib import Path
-from data_tools import folder, packing
-packing._PART_BYTES = 2 << 20
+from data_tools import cache, folder
+cache.PART_BYTES = 2 << 20
 folder.load("train", image_size=108, data_dir=Path(sys.argv[1]))
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
@@ -306,14 +306,14 @@ def test_pillows_warnings_are_kept_off_the_terminal(root, recwarn):
 def test_a_large_resized_dataset_is_kept_in_the_cache(tmp_path, monkeypatch, channels, kept_channels):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     pictures = np.random.default_rng(0).integers(0, 256, (70, 20, 16, channels)).astype(np.uint8)
-    expected = images.prepared(pictures, 24, kept_channels)
+    expected = resized.prepared(pictures, 24, kept_channels)
     assert not isinstance(expected, np.memmap) and not (tmp_path / "cache").exists()
-    monkeypatch.setattr(images, "LARGEST_IN_MEMORY", 1000)
-    monkeypatch.setattr(packing, "_PART_BYTES", 24 * 24 * kept_channels * 9)  # several parts
-    found = images.prepared(pictures, 24, kept_channels)
+    monkeypatch.setattr(resized, "LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr(cache, "PART_BYTES", 24 * 24 * kept_channels * 9)  # several parts
+    found = resized.prepared(pictures, 24, kept_channels)
     assert isinstance(found, np.memmap) and found.dtype == np.uint8
     np.testing.assert_array_equal(found, expected)
-    monkeypatch.setattr(packing, "_keep", None)  # a second time nothing is resized
-    np.testing.assert_array_equal(images.prepared(pictures, 24, kept_channels), expected)
+    monkeypatch.setattr(resized, "_keep", None)  # a second time nothing is resized
+    np.testing.assert_array_equal(resized.prepared(pictures, 24, kept_channels), expected)
     with pytest.raises(TypeError):  # other pixels are another entry
-        images.prepared(pictures ^ 1, 24, kept_channels)
+        resized.prepared(pictures ^ 1, 24, kept_channels)

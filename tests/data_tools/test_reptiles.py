@@ -9,7 +9,7 @@ import pytest
 from data_tools import packing, reptiles, splits
 from data_tools.errors import DataError, NoSplitError
 from data_tools.flickr.store import Store
-from data_tools.images import read_image
+from data_tools.pictures import read_image
 
 
 def test_the_size_asked_for_or_else_the_largest(tmp_path, sources):

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from data_tools.errors import DataError
 from data_tools.flickr.api import read_key
 from data_tools.flickr.arguments import FLICKR_API, Download, Search
 from data_tools.flickr.fetching import Fetcher, Manners
 from data_tools.flickr.manifest import records
 from data_tools.flickr.store import Store
-from data_tools.images import DataError
 from tests.data_tools.flickr.fake_flickr import KEY, Photo
 
 COMMANDS = ("search", "download", "prepare", "status", "export")

@@ -5,8 +5,8 @@ import sqlite3
 
 import pytest
 
+from data_tools.errors import DataError
 from data_tools.flickr.store import Store
-from data_tools.images import DataError
 from tests.data_tools.flickr.fake_flickr import Photo
 
 

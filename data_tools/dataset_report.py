@@ -10,22 +10,21 @@ import dataclasses
 import hashlib
 import importlib
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import data_tools
 from data_tools import folder, packing
 from data_tools.errors import DataError, NoSplitError
 from data_tools.images import LabelledImages, in_chunks
 from data_tools.packing import Listing
+from data_tools.pictures import EXTENSIONS, quietly, read_header
 from data_tools.progress import counting
+from data_tools.splits import FOLDER_NAMES, SPLITS
 
-SPLITS = ("train", "test", "selection")
 SHEET_CLASSES = 20
 SHEET_COLUMNS = 10
 _MOST_NAMED = 20  # files or pairs that a list in the report names
@@ -161,16 +160,16 @@ def _files(listing: Listing) -> dict[str, Any]:
     formats: collections.Counter[str] = collections.Counter()
     modes: collections.Counter[str] = collections.Counter()
     sizes = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, about sizes and metadata
+    with quietly():
         for name in listing.names:
             try:
-                with Image.open(listing.root / name) as file:
-                    formats[str(file.format)] += 1
-                    modes[file.mode] += 1
-                    sizes.append(file.size)
-            except Exception:  # already among the broken ones
+                header = read_header(listing.root / name)
+            except DataError:  # already among the broken ones
                 formats["unreadable"] += 1
+                continue
+            formats[header.format] += 1
+            modes[header.mode] += 1
+            sizes.append((header.width, header.height))
     spread = np.array(sizes or [(0, 0)])
     return {
         "formats": dict(formats.most_common()),
@@ -187,8 +186,8 @@ def _wrong_level(listing: Listing) -> list[str]:
     advice = []
     unknown = folder.not_images(listing)
     if unknown:
-        advice.append(f"{unknown} files without a known extension are not used ({', '.join(folder.EXTENSIONS)})")
-    if "/" not in listing.names[0]:
+        advice.append(f"{unknown} files without a known extension are not used ({', '.join(EXTENSIONS)})")
+    if not listing.has_classes:
         return [*advice, *_without_classes(listing.root)]
     loose = sum(entry.is_file() and folder.is_seen(entry.name) for entry in os.scandir(listing.root))
     folders = [entry.name for entry in os.scandir(listing.root) if entry.is_dir() and folder.is_seen(entry.name)]
@@ -211,11 +210,11 @@ def _without_classes(root: Path) -> list[str]:
     """That there are no labels, and, if the folders beside this one hold images as well, where the classes may be."""
     advice = ["the images are in no class folders, so there are no labels"]
     parent = root.resolve().parent
-    if root.resolve().name in folder.SPLIT_FOLDERS:
+    if root.resolve().name in FOLDER_NAMES:
         return advice
     beside = sorted(
         entry.name for entry in os.scandir(parent)
-        if entry.is_dir() and folder.is_seen(entry.name) and entry.name not in folder.SPLIT_FOLDERS
+        if entry.is_dir() and folder.is_seen(entry.name) and entry.name not in FOLDER_NAMES
         and folder.holds_images(Path(entry.path))
     )  # fmt: skip
     if len(beside) > 1:
