@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import re
 import sqlite3
 import threading
@@ -12,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from data_tools.images import DataError
+from data_tools import files
+from data_tools.errors import DataError
 
 NAME = "collection.sqlite"
 _VERSION = 1
@@ -56,7 +56,8 @@ class Store:
         alone: hold the collection for this process; without it, read while another process works.
 
     Raises:
-        DataError: if it is not there, is in use, or is no collection.
+        DataError: if it is not there, or is no collection.
+        SuiteError: if it is in use.
     """
 
     def __init__(self, folder: Path, *, create: bool = False, alone: bool = True) -> None:
@@ -67,7 +68,18 @@ class Store:
         elif not path.is_file():
             raise DataError(f"--output {folder} holds no collection ({NAME}): start one with the command search")
         self._lock = threading.RLock()
-        self._held = _hold(folder) if alone else None
+        self._held = contextlib.ExitStack()
+        if alone:
+            busy = f"another command is working on {folder}: wait for its end, or stop it"
+            self._held.enter_context(files.held(folder / ".lock", busy))
+        try:
+            self._open(path)
+            self._check_names()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: Path) -> None:
         try:
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
             self._connection.row_factory = sqlite3.Row
@@ -81,19 +93,12 @@ class Store:
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version={_VERSION}")
         except sqlite3.Error as error:
-            self.close()
             raise DataError(f"{path} cannot be used as a collection's state ({error})") from None
-        try:
-            self._check_names()
-        except DataError:
-            self.close()
-            raise
 
     def close(self) -> None:
         if hasattr(self, "_connection"):
             self._connection.close()
-        if self._held:
-            self._held.close()
+        self._held.close()
 
     def __enter__(self) -> Store:
         return self
@@ -209,13 +214,3 @@ class Store:
             "max(not_before, excluded.not_before)",
             *(lane, until),
         )
-
-
-def _hold(folder: Path):
-    file = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the store; the system frees it after a kill
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise DataError(f"another command is working on {folder}: wait for its end, or stop it") from None
-    return file
