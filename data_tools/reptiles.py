@@ -13,26 +13,20 @@ collection grows. A collection so small that a split is empty does not have that
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sqlite3
 import stat
-from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
-from urllib.parse import quote
 
 import numpy as np
 
 from data_tools import folder, splits
 from data_tools.errors import DataError, NoSplitError
+from data_tools.flickr import store
 from data_tools.images import LabelledImages
 from data_tools.packing import Listing, packed
 
-STATE = "collection.sqlite"
-_CLASS = "[a-z0-9][a-z0-9_-]{0,63}"
-_FILE = f"{_CLASS}/[1-9][0-9]{{0,18}}[.]png"
-_PREPARED = "FROM prepared JOIN photos ON id = photo WHERE state = 'downloaded'"
+_FILE = f"{store.CLASS_NAME.pattern}/{store.PHOTO_ID.pattern}[.]png"
 
 
 def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
@@ -55,7 +49,7 @@ def listing(split: str, *, data_dir: Path | None, image_size: int) -> Listing:
         raise DataError("the dataset 'reptiles' needs --data-dir DIR, a collection made by python -m data_tools.flickr")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir must be an existing folder. Received: {data_dir}")
-    if (data_dir / STATE).is_file():
+    if (data_dir / store.NAME).is_file():
         return _part(_of_state(data_dir, image_size), split)
     if (data_dir / "images.npy").is_file():
         raise DataError(f"{data_dir} is the packed array of a collection: use --dataset npz")
@@ -85,12 +79,12 @@ def _size(data_dir: Path, sizes: set[int], image_size: int) -> int:
 
 def _of_state(data_dir: Path, image_size: int) -> Listing:
     """What the state file says. It may come from elsewhere: no name in it leads out of the collection."""
-    with _state(data_dir) as rows:
-        (total,) = rows("SELECT count(*) FROM photos WHERE state = 'downloaded'")[0]
-        size = _size(data_dir, {size for (size,) in rows(f"SELECT DISTINCT size {_PREPARED}", int)}, image_size)
-        found = rows(f"SELECT class, prepared.file, fit {_PREPARED} AND size = {size}", str, str, str)
+    with store.snapshot(data_dir) as state:
+        total = state.downloaded()
+        size = _size(data_dir, state.sizes(), image_size)
+        found = state.prepared(size)
     command = _prepare(data_dir, size)
-    fits = sorted({fit for _, _, fit in found})
+    fits = sorted({photo.fit for photo in found})
     if len(fits) > 1:
         raise DataError(
             f"{data_dir} must hold photographs prepared in one way. Received: {' and '.join(fits)} at {size} pixels\n"
@@ -102,38 +96,17 @@ def _of_state(data_dir: Path, image_size: int) -> Listing:
             f"{command} makes the others"
         )
     root = data_dir / "prepared" / str(size)
-    for class_name, file, _ in found:
-        if not re.fullmatch(_CLASS, class_name) or not re.fullmatch(f"prepared/{size}/{_FILE}", file):
-            raise DataError(f"{data_dir / STATE} is damaged: it has {file[:99]!r} of the class {class_name[:99]!r}")
-    members = sorted((class_name, file.split("/", 2)[2]) for class_name, file, _ in found)
+    for photo in found:
+        if not store.CLASS_NAME.fullmatch(photo.class_name) or not re.fullmatch(f"prepared/{size}/{_FILE}", photo.file):
+            raise DataError(
+                f"{data_dir / store.NAME} is damaged: it has {photo.file[:99]!r} of the class {photo.class_name[:99]!r}"
+            )
+    members = sorted((photo.class_name, photo.file.split("/", 2)[2]) for photo in found)
     _check_files(data_dir, root, [name for _, name in members], command)
     class_names = sorted({class_name for class_name, _ in members})
     numbers = {class_name: label for label, class_name in enumerate(class_names)}
     labels = np.array([numbers[class_name] for class_name, _ in members], np.int32)
     return Listing(root, tuple(class_names), labels, [name for _, name in members])
-
-
-@contextlib.contextmanager
-def _state(data_dir: Path) -> Iterator[Callable[..., list[tuple]]]:
-    """A function of a query and the types of its columns, which all see the state file at one instant."""
-    path = data_dir / STATE
-    # beside a file that it could not lock, SQLite must be told that nobody writes
-    at_rest = not os.access(data_dir, os.W_OK) and not path.with_name(f"{STATE}-wal").exists()
-    place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * at_rest}"
-
-    def rows(query: str, *types: type) -> list[tuple]:
-        found = connection.execute(query).fetchall()
-        if types and any(tuple(map(type, row)) != types for row in found):
-            raise DataError(f"{path} is damaged: a value is of another type than it must be")
-        return found
-
-    try:
-        with contextlib.closing(sqlite3.connect(place, uri=True, isolation_level=None)) as connection:
-            connection.execute("PRAGMA trusted_schema=OFF")
-            connection.execute("BEGIN")
-            yield rows
-    except sqlite3.Error as error:
-        raise DataError(f"{path} cannot be read as a collection's state ({error})") from None
 
 
 def _check_files(data_dir: Path, root: Path, names: list[str], command: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import re
 import sqlite3
 import threading
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from data_tools import files
 from data_tools.errors import DataError
@@ -41,6 +44,7 @@ CREATE TABLE IF NOT EXISTS events (stage TEXT NOT NULL, what TEXT NOT NULL, coun
     PRIMARY KEY (stage, what));
 """
 MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
+_PREPARED = "FROM prepared JOIN photos ON id = photo WHERE state = 'downloaded'"
 BY_ID = "ORDER BY length(id), id"
 # what files and folders are named after
 PHOTO_ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -214,3 +218,59 @@ class Store:
             "max(not_before, excluded.not_before)",
             *(lane, until),
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """One prepared photograph as the state names it: nothing but the types is certain."""
+
+    class_name: str
+    file: str
+    fit: str
+
+
+class Snapshot:
+    """What a collection's state says of its prepared photographs, all of it at one instant."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    def downloaded(self) -> int:
+        """How many photographs there are to prepare."""
+        return self._rows("SELECT count(*) FROM photos WHERE state = 'downloaded'", (int,))[0][0]
+
+    def sizes(self) -> set[int]:
+        """At how many pixels photographs are prepared."""
+        return {size for (size,) in self._rows(f"SELECT DISTINCT size {_PREPARED}", (int,))}
+
+    def prepared(self, size: int) -> list[Prepared]:
+        """The photographs that are prepared at so many pixels."""
+        columns = f"SELECT class, prepared.file, fit {_PREPARED} AND size = ?"
+        return [Prepared(*row) for row in self._rows(columns, (str, str, str), size)]
+
+    def _rows(self, query: str, types: tuple[type, ...], *values: int) -> list[tuple]:
+        found = self._connection.execute(query, values).fetchall()
+        if any(tuple(map(type, row)) != types for row in found):
+            raise DataError(f"{self._path} is damaged: a value is of another type than it must be")
+        return found
+
+
+@contextlib.contextmanager
+def snapshot(folder: Path) -> Iterator[Snapshot]:
+    """Read the state of a collection that may come from elsewhere: nothing is written, and nothing in it is run.
+
+    Raises:
+        DataError: for a state that is damaged or none.
+    """
+    path = folder / NAME
+    # beside a file that it could not lock, SQLite must be told that nobody writes
+    at_rest = not os.access(folder, os.W_OK) and not path.with_name(f"{NAME}-wal").exists()
+    place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * at_rest}"
+    try:
+        with contextlib.closing(sqlite3.connect(place, uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            connection.execute("BEGIN")
+            yield Snapshot(path, connection)
+    except sqlite3.Error as error:
+        raise DataError(f"{path} cannot be read as a collection's state ({error})") from None
