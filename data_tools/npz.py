@@ -1,7 +1,9 @@
 """`npz`: arrays that NumPy saved, `numpy.savez(path, images=..., labels=..., class_names=...)`.
 
 `images` is uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3]; `labels`, integers [N], and `class_names`, strings, may be
-left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, are understood too, and give two splits.
+left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, are understood too, and give two splits;
+so is `arr_0`, as NumPy calls an array that was saved without a name. `arrays` is the same for whoever takes
+floating-point images as well, to score them.
 
 A folder with `images.npy`, `labels.npy` and `class_names.json`, as `python -m data_tools.flickr export --format array`
 makes it, is read in the same way, as a memory map where nothing is to be resized.
@@ -10,6 +12,7 @@ makes it, is read in the same way, as a memory map where nothing is to be resize
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 import math
 import os
@@ -27,7 +30,23 @@ from data_tools.resized import prepared
 
 MOST_BYTES = 8 << 30  # of one array: whatever claims more is refused unread
 MOST_CLASSES = 100_000
+# split -> names of images and labels
 _KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """What a file holds.
+
+    Attributes:
+        images: uint8, or other numbers where the caller takes them, [N, H, W, 1 or 3], as they are stored.
+        labels: int32 [N], indices into `class_names`; None if there are none.
+        class_names: no name twice; numbers where the file has labels and no names, () where it has neither.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
 
 
 def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | None = None) -> LabelledImages:
@@ -47,42 +66,63 @@ def load(split: str, *, image_size: int, channels: int = 3, data_dir: Path | Non
         raise DataError(
             f"--data-dir must be an .npz file or a folder of .npy files. Received: {data_dir}, which is none"
         )
-    names = names_in(data_dir)
-    if "images" in names:
-        splits.require(str(data_dir), split, ("train",))
-        keys = "images", "labels"
-    else:
-        having = [name for name, (images, _) in _KERAS.items() if images in names]
-        if not having:
-            raise DataError(f"{data_dir} must hold 'images', or 'x_train'. Received: {', '.join(sorted(names)[:9])}")
-        splits.require(str(data_dir), split, having)
-        keys = _KERAS[split]
-    images = _images(data_dir, keys[0])
-    labels = _labels(data_dir, keys[1], len(images)) if keys[1] in names else np.zeros(len(images), np.int32)
+    found = arrays(data_dir, split, floats=False)
+    labels = np.zeros(len(found.images), np.int32) if found.labels is None else found.labels
+    class_names = found.class_names or ("images",)
+    return LabelledImages(prepared(found.images, image_size, channels), labels, class_names)
+
+
+def arrays(path: Path, split: str = "train", *, floats: bool = True) -> Arrays:
+    """The images of a file or folder as they are stored, with their labels, all of it checked.
+
+    Args:
+        path: the file, or the folder.
+        split: `"train"`; `"test"` of a file with Keras' names.
+        floats: whether images may be numbers of other types than uint8, whose range the caller knows.
+
+    Raises:
+        DataError: for a damaged or hostile file, or arrays of another kind.
+        NoSplitError: for a split that it does not have.
+    """
+    names = names_in(path)
+    of_images, of_labels = _keys(path, names, split, floats)
+    images = _images(path, of_images, floats)
+    labels = _labels(path, of_labels, len(images)) if of_labels in names else None
     if "class_names" in names:
-        class_names = _class_names(data_dir)
+        class_names = _class_names(path)
+    elif labels is None:
+        class_names = ()
     else:
-        class_names = _numbered(data_dir, names & {"labels", "y_train", "y_test"}) if keys[1] in names else ("images",)
-    if labels.max() >= len(class_names):
-        raise DataError(f"{data_dir}: the label {labels.max()} has no name, there are {len(class_names)} class_names")
-    return LabelledImages(prepared(images, image_size, channels), labels, class_names)
+        class_names = _numbered(path, names & {"labels", *(key for _, key in _KERAS.values())})
+    if labels is not None and labels.max() >= len(class_names):
+        raise DataError(f"{path}: the label {labels.max()} has no name, there are {len(class_names)} class_names")
+    return Arrays(images, labels, class_names)
 
 
-def keras_split(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The two arrays of a split of one of Keras' files, as they are."""
-    images, labels = (read(path, name) for name in _KERAS[split])
-    return images, labels
+def _keys(path: Path, names: set[str], split: str, floats: bool) -> tuple[str, str]:
+    """Names of the arrays with the images and the labels of a split."""
+    having = [name for name, (images, _) in _KERAS.items() if images in names]
+    if having and "images" not in names:
+        splits.require(str(path), split, having)
+        return _KERAS[split]
+    for name in ("images", "arr_0"):
+        if name in names:
+            splits.require(str(path), split, ("train",))
+            return name, "labels"
+    wanted = "an array 'images' or 'arr_0'" if floats else "'images'"
+    raise DataError(f"{path} must hold {wanted}, or 'x_train'. Received: {', '.join(sorted(names)[:9])}")
 
 
-def _images(path: Path, name: str) -> np.ndarray:
+def _images(path: Path, name: str, floats: bool) -> np.ndarray:
     images = read(path, name)
     if images.ndim == 3:
         images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-        raise DataError(
-            f"{path}: {name} must be uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3], 0 to 255. "
-            f"Received: {images.dtype} {images.shape}"
+    numbers = images.dtype.kind in "fu" if floats else images.dtype == np.uint8
+    if not numbers or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+        wanted = (
+            "uint8 or floats [N, S, S, 1 or 3]" if floats else "uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3], 0 to 255"
         )
+        raise DataError(f"{path}: {name} must be {wanted}. Received: {images.dtype} {images.shape}")
     return images
 
 

@@ -58,6 +58,38 @@ def test_both_splits_of_a_keras_file_have_the_same_classes(tmp_path):
         assert load(path, split).class_names == ("0", "1", "2", "3", "4")
 
 
+def test_an_array_without_a_name_is_that_of_the_images(tmp_path):
+    np.savez(tmp_path / "a.npz", IMAGES)
+    assert load(tmp_path / "a.npz").fingerprint() == load(save(tmp_path / "b.npz", images=IMAGES)).fingerprint()
+    both = save(tmp_path / "c.npz", arr_0=IMAGES, x_train=IMAGES[:4], images=IMAGES[:5])
+    assert len(load(both)) == 5
+    assert len(load(save(both, arr_0=IMAGES, x_train=IMAGES[:4]))) == 4
+    with pytest.raises(NoSplitError, match="has the splits train. Received: split='test'"):
+        load(tmp_path / "a.npz", "test")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+def test_whoever_scores_takes_numbers_of_any_type_as_they_are(tmp_path, dtype):
+    images = IMAGES.astype(dtype) * dtype(0.5 if np.issubdtype(dtype, np.floating) else 1)
+    found = npz.arrays(save(tmp_path / "a.npz", images=images, labels=np.array([[2]] * 6, np.int64)))
+    assert found.images.dtype == dtype and found.labels.dtype == np.int32
+    np.testing.assert_array_equal(found.images, images)
+    assert found.labels.tolist() == [2] * 6 and found.class_names == ("0", "1", "2")
+    found = npz.arrays(save(tmp_path / "b.npz", images=images[..., 1]))
+    np.testing.assert_array_equal(found.images, images[..., 1:2])
+    assert found.labels is None and found.class_names == ()
+    keras = save(tmp_path / "c.npz", x_train=images, y_train=np.arange(6), x_test=images[:1], y_test=[7])
+    assert npz.arrays(keras, "test").labels.tolist() == [7] and len(npz.arrays(keras).class_names) == 8
+    if dtype != np.uint8:
+        with pytest.raises(DataError, match="x_train must be uint8 .N, H, W.*, 0 to 255. Received: "):
+            load(keras)
+
+
+def test_names_without_labels_stay(tmp_path):
+    path = save(tmp_path / "a.npz", images=IMAGES, class_names=np.array(["a", "b"]))
+    assert npz.arrays(path).class_names == load(path).class_names == ("a", "b") and npz.arrays(path).labels is None
+
+
 WRONG = {
     "one name twice": ({"images": IMAGES, "class_names": np.array(["b", "a", "a"])}, "Received: 'a' twice"),
     "floats": ({"images": IMAGES / 255}, r"images must be uint8 .*Received: float64 \(6, 20, 20, 3\)"),
@@ -82,6 +114,28 @@ WRONG = {
 def test_other_arrays_are_refused(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message):
         load(save(tmp_path / "a.npz", **arrays))
+
+
+SCORING = {  # the message where it is another one
+    "floats": None,
+    "two channels": r"images must be uint8 or floats \[N, S, S, 1 or 3\]. Received: uint8 \(6, 20, 20, 2\)",
+    "other names": "must hold an array 'images' or 'arr_0', or 'x_train'. Received: pictures",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if SCORING.get(name, "") is not None])
+def test_other_arrays_are_refused_in_scoring_too(tmp_path, name):
+    arrays, message = WRONG[name]
+    with pytest.raises(DataError, match=SCORING.get(name, message)):
+        npz.arrays(save(tmp_path / "a.npz", **arrays))
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((6, 4, 4), np.int64), np.zeros((6, 4, 4), bool), np.zeros((6, 4, 4), "c8")]
+)
+def test_numbers_that_no_picture_has_are_refused_in_scoring(tmp_path, images):
+    with pytest.raises(DataError, match="images must be uint8 or floats"):
+        npz.arrays(save(tmp_path / "a.npz", images=images))
 
 
 def header(shape):
