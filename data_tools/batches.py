@@ -12,7 +12,7 @@ import numpy as np
 from data_tools import order
 from data_tools.images import LabelledImages
 
-_FLIPS = 3  # the number that `models_zoo.randomness` keeps free for this use
+FLIPS = 3  # the number that `models_zoo.randomness` keeps free for this use
 
 
 def gather(data: LabelledImages, seed: int, step: int, rows: int, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -40,10 +40,20 @@ def flips(count: int, seed: Any, step: Any, replica: Any = 0) -> Any:
     """Which of the `count` images of a step are to be mirrored, bool [count]: each with probability 1/2."""
     import tensorflow as tf
 
+    return tf.random.stateless_uniform([count], flip_key(seed, step, replica), alg="philox") < 0.5
+
+
+def flip_key(seed: Any, step: Any, replica: Any = 0) -> Any:
+    """The key of a step's flips, int32 [2]: that of `models_zoo.randomness.key` for the use `FLIPS`.
+
+    The two packages do not know each other, so the folding is written out here once more; a test holds them equal.
+    """
+    import tensorflow as tf
+
     key = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
-    for data in (_FLIPS, 0, replica):  # as `models_zoo.randomness.key` folds
+    for data in (FLIPS, 0, replica):
         key = tf.random.experimental.stateless_fold_in(key, tf.cast(data, tf.int32), alg="philox")
-    return tf.random.stateless_uniform([count], key, alg="philox") < 0.5
+    return key
 
 
 def flipped(images: Any, chosen: Any) -> Any:

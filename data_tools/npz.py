@@ -113,6 +113,12 @@ def _keys(path: Path, names: set[str], split: str, floats: bool) -> tuple[str, s
     raise DataError(f"{path} must hold {wanted}, or 'x_train'. Received: {', '.join(sorted(names)[:9])}")
 
 
+def keras_split(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The two arrays of a split of one of Keras' files, as they are."""
+    images, labels = (read(path, name) for name in _KERAS[split])
+    return images, labels
+
+
 def _images(path: Path, name: str, floats: bool) -> np.ndarray:
     images = read(path, name)
     if images.ndim == 3:

@@ -11,6 +11,7 @@ stands where is a function of (seed, position), which one is mirrored of (seed, 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -65,25 +66,14 @@ def dataset(
 
     if isinstance(data, str):
         data = data_tools.load(data, split, image_size=image_size, channels=channels, data_dir=data_dir)
-    images = data
-    index, count = shard
-    _check(len(images), batch_size, repeat, first_step, index, count)
-    total = None if repeat is None else repeat * len(images)
-
-    def own_part(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images and labels of this shard's part of a batch, and where it stands in it: start and end, of how many."""
-        first = int(step) * batch_size
-        size = batch_size if total is None else min(batch_size, total - first)
-        place = np.arange(first, first + size) % len(images)
-        chosen = order.indices(len(images), first, size, seed) if shuffle else place
-        start, end = size * index // count, size * (index + 1) // count
-        where = np.array([start, end, size], np.int32)
-        return np.asarray(images.images[chosen[start:end]]), images.labels[chosen[start:end]], where
+    stream = _Stream(data, batch_size, seed, shuffle, repeat, *shard)
+    _check(stream, first_step)
 
     def batch(step: Any) -> Any:
-        pixels, classes, where = tf.numpy_function(own_part, [step], (tf.uint8, tf.int32, tf.int32), stateful=False)
-        own = batch_size // count if total is None or drop_remainder else None
-        pixels.set_shape([own, *images.images.shape[1:]])
+        types = (tf.uint8, tf.int32, tf.int32)
+        pixels, classes, where = tf.numpy_function(stream.own_part, [step], types, stateful=False)
+        own = batch_size // stream.count if repeat is None or drop_remainder else None
+        pixels.set_shape([own, *stream.data.images.shape[1:]])
         classes.set_shape([own])
         result = batches.from_uint8_in_graph(pixels)
         if flip:
@@ -91,11 +81,10 @@ def dataset(
             result = batches.flipped(result, tf.ensure_shape(chosen, [own]))
         return (result, classes) if labels else result
 
-    if total is None:
+    if repeat is None:
         steps = tf.data.Dataset.counter(first_step)
     else:
-        num_batches = total // batch_size if drop_remainder else math.ceil(total / batch_size)
-        steps = tf.data.Dataset.range(first_step, max(first_step, num_batches))
+        steps = tf.data.Dataset.range(first_step, max(first_step, stream.num_batches(drop_remainder)))
     options = tf.data.Options()
     options.deterministic = True
     # each worker is given its shard here; TensorFlow must not take a part of that part
@@ -103,8 +92,39 @@ def dataset(
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def _check(num_images: int, batch_size: int, repeat: int | None, first_step: int, index: int, count: int) -> None:
-    if num_images < 1:
+@dataclasses.dataclass(frozen=True)
+class _Stream:
+    """Which images stand where; `index` and `count` are the shard's."""
+
+    data: LabelledImages
+    batch_size: int
+    seed: int
+    shuffle: bool
+    repeat: int | None
+    index: int
+    count: int
+
+    def num_batches(self, drop_remainder: bool) -> int:
+        """How many batches there are in `repeat` passes."""
+        total = (self.repeat or 0) * len(self.data)
+        return total // self.batch_size if drop_remainder else math.ceil(total / self.batch_size)
+
+    def own_part(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Images and labels of this shard's part of a batch, and where it stands in it: start and end, of how many."""
+        num_images, first = len(self.data), int(step) * self.batch_size
+        size = self.batch_size if self.repeat is None else min(self.batch_size, self.repeat * num_images - first)
+        if self.shuffle:
+            chosen = order.indices(num_images, first, size, self.seed)
+        else:
+            chosen = np.arange(first, first + size) % num_images
+        start, end = size * self.index // self.count, size * (self.index + 1) // self.count
+        where = np.array([start, end, size], np.int32)
+        return np.asarray(self.data.images[chosen[start:end]]), self.data.labels[chosen[start:end]], where
+
+
+def _check(stream: _Stream, first_step: int) -> None:
+    batch_size, repeat, index, count = stream.batch_size, stream.repeat, stream.index, stream.count
+    if len(stream.data) < 1:
         raise ValueError("data must hold an image. Received: none")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")

@@ -108,7 +108,8 @@ class Fetcher:
             Fault: the last one, when the repetitions are used up or more are pointless.
             DataError: if the server asks to wait longer than `MAX_HOLD`.
         """
-        for attempt in range(self._manners.retries + 1):
+        attempt = 0
+        while True:
             try:
                 return read(self._follow(url, parameters, max_bytes))
             except Fault as fault:
@@ -123,7 +124,7 @@ class Fetcher:
                     raise
                 if fault.wait is None:
                     self._sleep(min(self._manners.retry_wait * 2**attempt, _MAX_PAUSE))
-        raise AssertionError("unreachable")
+            attempt += 1
 
     def _follow(self, url: str, parameters: dict[str, Any] | None, max_bytes: int) -> Answer:
         for _ in range(_MAX_REDIRECTS):

@@ -88,6 +88,15 @@ def test_selection_is_a_tenth_up_to_a_bound_and_always_the_same(count, selected)
         assert first.labels.tolist() != list(range(count - selected, count))
 
 
+def test_selection_is_the_end_of_the_permutation():
+    """The rule to the image: scores of checkpoints that were chosen before stay comparable."""
+    order = np.random.default_rng(20_260).permutation(40)
+    train = LabelledImages(np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1), np.zeros(40, np.int32), ("only",))
+    chosen = splits.selection_of(train).images.ravel().tolist()
+    assert chosen == sorted(order[36:].tolist()) != sorted(order[:4].tolist())
+    assert chosen == [12, 15, 36, 39]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

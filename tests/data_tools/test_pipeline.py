@@ -1,6 +1,7 @@
 """The pipeline beside the suite's loop, to the bit, and under plain `fit`."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -64,7 +65,17 @@ def test_flips_are_of_the_stream_that_the_suite_has_always_had():
         if replica == 0:
             np.testing.assert_array_equal(randomness.key(seed, step, 3), key)
     uses = {value for name, value in vars(randomness).items() if name.isupper()}
-    assert len(uses) == 9 and 3 not in uses
+    assert len(uses) == 9 and batches.FLIPS == 3 and 3 not in uses
+
+
+@pytest.mark.parametrize("replica", [0, 1, 5])
+def test_flips_have_the_key_that_the_models_would_fold(monkeypatch, replica):
+    """Neither package may import the other, so both fold; here they meet."""
+    context = types.SimpleNamespace(replica_id_in_sync_group=replica)
+    monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+    for seed, step in ((0, 0), (7, 123), (2**31 - 1, 10**9)):
+        expected = randomness.key(seed, tf.constant(step, tf.int64), batches.FLIPS)
+        np.testing.assert_array_equal(batches.flip_key(seed, tf.constant(step, tf.int64), replica), expected)
 
 
 @pytest.mark.parametrize("count", [2, 4])
