@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from data_tools.errors import UsageError
 from data_tools.flickr.checks import Rules
 from data_tools.flickr.duplicates import NEAR
-from data_tools.flickr.licences import PERMIT_DERIVATIVES
+from data_tools.flickr.export import FORMATS
+from data_tools.flickr.licences import LICENCES, PERMIT_DERIVATIVES
+from data_tools.flickr.prepare import FITS
+from data_tools.flickr.queries import PRESETS
+
+if TYPE_CHECKING:
+    Preset = Fit = Format = str
+else:
+    Preset, Fit, Format = Literal[tuple(PRESETS)], Literal[tuple(FITS)], Literal[tuple(FORMATS)]
 
 FLICKR_API = "https://api.flickr.com/services/rest/"
 # numbers that may be less than 1 or whatever is more than 0
 _LEAST = {"retries": 0, "retry_wait": 0, "near": -1}
+
+
+def _about_presets() -> str:
+    found = (
+        f"{name} finds {sum(query.target for query in queries):,} photographs of {len(queries)} classes"
+        for name, queries in PRESETS.items()
+    )
+    return f"Lists of queries: {', '.join(found)}."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,8 +68,7 @@ class Search(Network):
       python -m data_tools.flickr search --output dragons --text "dragon=komodo dragon" --licences by cc0
     """
 
-    preset: tuple[Literal["reptiles", "arachnids"], ...] = ()
-    """Lists of queries: reptiles finds 24,000 photographs of 16 classes, arachnids 6,000 of 6."""
+    preset: Annotated[tuple[Preset, ...], tyro.conf.arg(help=_about_presets())] = ()
     tags: tuple[str, ...] = ()
     """Queries by tags, [CLASS=]TAG,TAG,...: photographs with any of these tags."""
     text: tuple[str, ...] = ()
@@ -60,7 +77,7 @@ class Search(Network):
     """Photographs to find for each query; by default what the preset says, or 1,000."""
     limit: int | None = None
     """At most so many photographs in this run."""
-    licences: tuple[str, ...] = PERMIT_DERIVATIVES
+    licences: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"[{{{','.join(LICENCES)}}} ...]")] = PERMIT_DERIVATIVES
     """Allowed licences. By default those that permit derivatives."""
     shorter_side: int = 320
     """Of each photograph take the smallest file whose shorter side has so many pixels."""
@@ -105,7 +122,7 @@ class Prepare(Collection):
 
     size: int = 108
     """Pixels per side."""
-    fit: Literal["crop", "pad"] = "crop"
+    fit: Fit = "crop"
     """Cut out the centre square, or fill up with black."""
     near: int = NEAR
     """Set aside as copies what differs by so many of 128 bits of the perceptual hash; -1 for the same file only."""
@@ -137,7 +154,7 @@ class Export(Collection):
 
     to: Path
     """New folder."""
-    format: Literal["folders", "tfrecord", "array"] = "folders"
+    format: Format = "folders"
     """folders: CLASS/ID.png; tfrecord: shards of tf.train.Example; array: images.npy and labels.npy."""
     size: int = 108
     """Which of the prepared sizes."""

@@ -87,6 +87,40 @@ def test_the_default_rates_are_well_under_what_flickr_allows():
     assert Search.rate <= 3_000 and Download.rate <= 3_000
 
 
+LONGER_TABLES = """
+import sys
+import data_tools
+from data_tools.flickr import export, licences, prepare, queries
+data_tools.DATASETS["birds"] = "data_tools.birds"
+queries.PRESETS["birds"] = (queries.Query("owl", "tags", "owl", 7),)
+licences.LICENCES["gpl"] = "a licence of programs"
+prepare.FITS = (*prepare.FITS, "stretch")
+export.FORMATS["zip"] = None
+from data_tools import command, inspect
+from data_tools.flickr import arguments
+words = [*sys.argv[1:], "--output", "new"]
+kind = inspect.Arguments if words[0] == "inspect" else getattr(arguments, words[0].capitalize())
+print(command.parse(kind, words[1:], prog="it"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("search", "--preset", "birds", "arachnids", "--licences", "by", "gpl"), "preset=('birds', 'arachnids')"),
+        (("prepare", "--fit", "stretch"), "fit='stretch'"),
+        (("export", "--to", "out", "--format", "zip"), "format='zip'"),
+        (("inspect", "birds"), "dataset='birds'"),
+        (("search", "--help"), "birds finds 7 photographs of 1 classes"),
+        (("search", "--help"), "all-rights-reserved,gpl} ...]"),
+    ],
+)
+def test_what_a_table_gains_is_a_choice_at_once(words, shown):
+    run = [sys.executable, "-c", LONGER_TABLES, *words]
+    result = subprocess.run(run, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "300"})
+    assert shown in " ".join(result.stdout.split())
+
+
 SEARCH = ("search", "--output", "new", "--tags", "gecko")
 
 
