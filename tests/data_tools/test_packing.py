@@ -1,7 +1,9 @@
 """A folder packed into the cache: once, again when it changes, on after a kill, in bounded memory."""
 
+import hashlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -65,6 +67,26 @@ def test_it_is_packed_once_into_the_cache_and_mapped(root, reads):
     assert manifest["folder"] == str(root) and manifest["rule"]["image_size"] == 16 and manifest["num_images"] == 30
 
 
+def test_packs_stand_where_they_always_stood(root):
+    """The names written out: a pack that an older version made is still found."""
+    load(root)
+    rule = (
+        "{'image_size': 16, 'channels': 3, "
+        "'preparation': 'EXIF orientation, transparency on black, centre square, Pillow bicubic'}"
+    )
+    assert pack_of(root).name == hashlib.sha256(f"({str(root.resolve())!r}, {rule})".encode()).hexdigest()[:24]
+    manifest = json.loads((pack_of(root) / "manifest.json").read_text())
+    assert list(manifest) == ["folder", "rule", "num_images", "class_names", "digest"]
+    pixels = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+    resized.kept(pixels, 8, 3)
+    (place,) = (cache_folder() / "resized").iterdir()
+    named = (
+        b"((1, 4, 4, 3), 8, 3, 'EXIF orientation, transparency on black, centre square, Pillow bicubic')"
+        + pixels.tobytes()
+    )
+    assert place.name == hashlib.sha256(named).hexdigest()[:24]
+
+
 @pytest.mark.parametrize("form", [{"image_size": 20}, {"channels": 1}])
 def test_another_rule_is_another_pack(root, reads, form):
     data = load(root)
@@ -114,44 +136,68 @@ def test_a_changed_folder_is_packed_again(root, reads, change):
     np.testing.assert_array_equal(old.images, copy)  # whoever still reads the old one keeps it
 
 
-SLOW = """
-import sys, time
+GATED = """
+import sys, threading, time
 from pathlib import Path
-from data_tools import cache, folder, packing, pictures, resized
-original = pictures.read_image
+from data_tools import cache, folder, packing
+root, log, gate = map(Path, sys.argv[1:])
+original, lock, begun = packing.read_image, threading.Lock(), 0
 def read_image(path, *arguments):
-    time.sleep(0.02)
-    with open(sys.argv[2], "a") as log:
-        log.write(Path(path).name + "\\n")
+    global begun
+    with lock:
+        begun += 1
+        while begun > int(gate.read_text()):
+            time.sleep(0.002)
+        with open(log, "a") as file:
+            file.write(Path(path).name + "\\n")
     return original(path, *arguments)
 packing.read_image, cache.PART_BYTES = read_image, 6 * 16 * 16 * 3
-print(folder.load("train", image_size=16, data_dir=Path(sys.argv[1])).fingerprint())
+print(folder.load("train", image_size=16, data_dir=root).fingerprint())
 """
 
 
-def start(root, log):
-    return subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(root), str(log)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def gated(root, tmp_path):
+    """Starts processes that pack `root`, each of which reads no more images than `allow` says."""
+
+    class Gated:
+        log, gate = tmp_path / "log", tmp_path / "gate"
+
+        def allow(self, count):
+            self.gate.with_suffix(".new").write_text(str(count))
+            os.replace(self.gate.with_suffix(".new"), self.gate)
+
+        def start(self):
+            command = [sys.executable, "-c", GATED, str(root), str(self.log), str(self.gate)]
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def lines(self):
+            return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+    return Gated()
 
 
-def test_a_killed_packing_goes_on_where_it_was(root, tmp_path):
-    log = tmp_path / "log"
+@pytest.mark.parametrize("seed", [0, 1], ids="seed {}".format)
+def test_a_killed_packing_goes_on_where_it_was(root, gated, seed):
+    """Parts are of 6 images, and the 13th is read only after the first part is on the disk."""
+    draw = random.Random(seed)
     for _ in range(2):
-        size = log.stat().st_size if log.exists() else 0
-        process = start(root, log)
+        before, count = gated.lines(), draw.randrange(13, 18)
+        gated.allow(count)
+        process = gated.start()
         deadline = time.monotonic() + 60
-        while (not log.exists() or log.stat().st_size < size + 13 * 8) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        while gated.lines() < before + count and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(draw.random() * 0.02)  # what was read may be written, or be about to be
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not list(cache_folder().rglob("manifest.json"))
     done = json.loads((pack_of(root) / "part.json").read_text())["done"]
-    assert 0 < done < 30
-    lines = len(log.read_text().splitlines())
-    finished = start(root, log)
-    fingerprint = finished.communicate(timeout=60)[0].strip()
-    assert len(log.read_text().splitlines()) - lines == 30 - done  # none of the finished parts was read again
+    assert 12 <= done < 30
+    before = gated.lines()
+    gated.allow(30)
+    fingerprint = gated.start().communicate(timeout=60)[0].strip()
+    assert gated.lines() - before == 30 - done  # none of the finished parts was read again
     assert fingerprint == load(root).fingerprint()
     for path in (cache_folder() / "packed").rglob("*"):
         path.unlink() if path.is_file() else None
@@ -186,12 +232,17 @@ def test_a_damaged_record_of_a_part_is_nothing_to_go_on_from(root, content):
     assert load(root).fingerprint() == whole
 
 
-def test_two_processes_pack_it_once(root, tmp_path):
-    log = tmp_path / "log"
-    processes = [start(root, log) for _ in range(2)]
-    results = [process.communicate(timeout=60) for process in processes]
-    assert len({out for out, _ in results}) == 1 and len(log.read_text().splitlines()) == 30
-    assert f"another process is packing {root}: waiting for it" in results[0][1] + results[1][1]
+def test_two_processes_pack_it_once(root, gated):
+    gated.allow(0)
+    first = gated.start()
+    while not list(cache_folder().glob("packed/*/images.part")):  # the first one has the lock, and waits at the gate
+        assert first.poll() is None
+        time.sleep(0.002)
+    second = gated.start()
+    assert second.stderr.readline() == f"another process is packing {root}: waiting for it\n"
+    gated.allow(30)
+    results = [process.communicate(timeout=60) for process in (first, second)]
+    assert len({out for out, _ in results}) == 1 and gated.lines() == 30
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: os.truncate(path, 1000)])

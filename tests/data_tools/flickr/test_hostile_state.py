@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 
 import pytest
+from PIL import Image
 
 from data_tools.errors import DataError
 from data_tools.flickr.store import Store
@@ -63,6 +64,18 @@ def test_a_prepared_file_outside_is_not_exported(collection, collect, tmp_path, 
     change(tmp_path, "UPDATE prepared SET file = '../own.txt', sha256 = ?", hashlib.sha256(b"mine").hexdigest())
     assert collect(None, "export", "--size", 32, "--format", format, "--to", tmp_path / "out") == 1
     assert "names a file outside the collection" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_prepared_file_of_another_format_is_not_decoded(collection, collect, tmp_path, capsys):
+    """Ghostscript would read PostScript; the state vouches for the bytes, and may come from elsewhere, too."""
+    path = tmp_path / "collection" / "prepared" / "32" / "gecko" / "1000.png"
+    Image.new("RGB", (32, 32)).save(path, "EPS")
+    change(
+        tmp_path, "UPDATE prepared SET sha256 = ? WHERE photo = '1000'", hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    assert collect(None, "export", "--size", 32, "--format", "array", "--to", tmp_path / "out") == 1
+    assert "1000.png cannot be read as an image: mend or remove it" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
