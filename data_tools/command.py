@@ -98,7 +98,8 @@ def _wide_terminal(wide: bool):
 
 def _first_sentence(box: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    missing = re.findall(r"^│ +(--\S+ \S+)", text, re.MULTILINE) if "Missing from" in text else []
+    # the frame is of dashes and spaces where stdout is plain ASCII
+    missing = re.findall(r"^│? +(--\S+ \S+)", text, re.MULTILINE) if "Missing from" in text else []
     if missing:
         return f"{', '.join(missing)} must be given"
     lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]

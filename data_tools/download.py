@@ -18,6 +18,7 @@ from data_tools.errors import DataError
 from data_tools.progress import counting, note
 
 _CHUNK = 1 << 18
+_BACKOFF = 0.5  # seconds before a failed request is repeated; doubled each time
 
 
 def download(
@@ -113,7 +114,7 @@ def _fetch(url: str, part: Path) -> None:
     if not _is_safe(url):
         raise _InsecureError(url)
     session = _Session()
-    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    retry = Retry(total=3, backoff_factor=_BACKOFF, status_forcelist=(429, 500, 502, 503, 504))
     session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
     have = part.stat().st_size if part.exists() else 0

@@ -48,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.requests, server.status, server.ranges, server.break_at = [], 200, True, None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}/archive.bin"
     yield server
     server.shutdown()
@@ -92,7 +92,8 @@ def test_a_refusal_says_what_to_do(server, tmp_path):
         download(server.url, DIGEST, folder=tmp_path)
 
 
-def test_offline_says_what_to_do_in_two_lines(tmp_path):
+def test_offline_says_what_to_do_in_two_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(download_module, "_BACKOFF", 0.01)
     with pytest.raises(DataError) as caught:
         download("http://127.0.0.1:9/archive.bin", DIGEST, folder=tmp_path)
     assert len(str(caught.value).splitlines()) == 2

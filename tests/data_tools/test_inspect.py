@@ -182,7 +182,7 @@ def test_refusals(arguments, status, message, capsys):
 
 def test_help_is_fast_with_examples_and_without_tensorflow(command):
     seconds = []
-    for _ in range(5):
+    while len(seconds) < 5 and min(seconds, default=9) >= 1:
         began = time.monotonic()
         result = command("data_tools.inspect", "--help")
         seconds.append(time.monotonic() - began)

@@ -29,8 +29,17 @@ def flickr():
 @pytest.fixture(scope="session")
 def distinct_photographs():
     """Makes `count` JPEG files, no two of which are near each other: cut-outs of the originals, turned and mirrored."""
+    drawn = {}
 
     def make(count, bases=None):
+        if bases is None and count in drawn:
+            return list(drawn[count])
+        files = draw(count, bases)
+        if bases is None:
+            drawn[count] = tuple(files)
+        return files
+
+    def draw(count, bases):
         bases, rng = bases or originals(), np.random.default_rng(0)
         small = [base.resize((400, 400)) for base in bases]
         files, seen = [], np.empty((0, 612), dtype=bool)

@@ -123,6 +123,7 @@ class FakeFlickr(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which would hold each body back for 40 ms, until its headers are acknowledged
 
     def do_GET(self):
         parts = urllib.parse.urlsplit(self.path)

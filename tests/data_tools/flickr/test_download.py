@@ -58,7 +58,7 @@ def test_no_other_host_is_ever_asked(searched, collect, known):
             asked.append(self.path)
 
     trap = http.server.HTTPServer(("127.0.0.1", 0), Trap)
-    threading.Thread(target=trap.serve_forever, daemon=True).start()
+    threading.Thread(target=trap.serve_forever, args=(0.02,), daemon=True).start()
     address = f"http://127.0.0.1:{trap.server_port}/photo.jpg"
     server = searched([Photo(1_000, ["gecko"], moved_to=address), Photo(1_001, ["gecko"], moved_to="http://["),
                        Photo(1_002, ["gecko"], moved_to="file:///etc/passwd")])  # fmt: skip

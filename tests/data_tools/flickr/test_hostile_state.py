@@ -1,24 +1,41 @@
 """A state file that came from elsewhere, or was damaged: no file outside the collection is touched."""
 
 import hashlib
+import shutil
 import sqlite3
 
 import pytest
 from PIL import Image
 
+from data_tools import command
 from data_tools.errors import DataError
+from data_tools.flickr.__main__ import main
 from data_tools.flickr.store import Store
-from tests.data_tools.flickr.fake_flickr import Photo
+from tests.data_tools.flickr.fake_flickr import KEY, FakeFlickr, Photo
+
+
+@pytest.fixture(scope="module")
+def whole(distinct_photographs, tmp_path_factory):
+    """A server and the folder of its collection of three photographs, prepared at 32 pixels; made once."""
+    server = FakeFlickr(Photo(1_000 + index, ["gecko"], body) for index, body in enumerate(distinct_photographs(3)))
+    folder = tmp_path_factory.mktemp("whole") / "collection"
+    common = ("--output", str(folder))
+    network = ("--endpoint", server.endpoint, "--retry-wait", "0.01", "--rate", "3600000")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FLICKR_API_KEY", KEY)
+        assert command.run(main, ["search", *common, *network, "--tags", "gecko"]) == 0
+    assert command.run(main, ["download", *common, *network]) == 0
+    assert command.run(main, ["prepare", *common, "--size", "32"]) == 0
+    yield server, folder
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
-def collection(flickr, collect, distinct_photographs, tmp_path):
-    """A server and its collection of three photographs, prepared at 32 pixels, beside a file of somebody's own."""
-    photos = [Photo(1_000 + index, ["gecko"], body) for index, body in enumerate(distinct_photographs(3))]
-    server = flickr(photos)
-    assert collect(server, "search", "--tags", "gecko") == 0
-    assert collect(server, "download") == 0
-    assert collect(server, "prepare", "--size", 32) == 0
+def collection(whole, tmp_path):
+    """That server, and a copy of the collection for one test, beside a file of somebody's own."""
+    server, folder = whole
+    shutil.copytree(folder, tmp_path / "collection")
     (tmp_path / "own.txt").write_text("mine")
     (tmp_path / "collection" / "link").symlink_to(tmp_path)
     return server
