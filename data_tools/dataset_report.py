@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import hashlib
 import importlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 
 import data_tools
-from data_tools import folder, packing
+from data_tools import folder_advice, packing
 from data_tools.errors import DataError, NoSplitError
 from data_tools.images import LabelledImages, in_chunks
 from data_tools.packing import Listing
-from data_tools.pictures import EXTENSIONS, quietly, read_header
+from data_tools.pictures import quietly, read_header
 from data_tools.progress import counting
-from data_tools.splits import FOLDER_NAMES, SPLITS
+from data_tools.splits import SPLITS
 
 SHEET_CLASSES = 20
 SHEET_COLUMNS = 10
@@ -109,7 +108,7 @@ def _of_files(listing: Listing, image_size: int, channels: int) -> Split:
 
     looked = _look(parts(), listing.class_names, len(listing.names))
     looked.report["files"] = _files(listing)
-    looked.report["advice"] = _wrong_level(listing)
+    looked.report["advice"] = folder_advice.wrong_level(listing)
     return looked
 
 
@@ -179,50 +178,6 @@ def _files(listing: Listing) -> dict[str, Any]:
             for side, values in (("width", spread[:, 0]), ("height", spread[:, 1]))
         },
     }
-
-
-def _wrong_level(listing: Listing) -> list[str]:
-    """What looks as if another folder had been meant."""
-    advice = []
-    unknown = folder.not_images(listing)
-    if unknown:
-        advice.append(f"{unknown} files without a known extension are not used ({', '.join(EXTENSIONS)})")
-    if not listing.has_classes:
-        return [*advice, *_without_classes(listing.root)]
-    loose = sum(entry.is_file() and folder.is_seen(entry.name) for entry in os.scandir(listing.root))
-    folders = [entry.name for entry in os.scandir(listing.root) if entry.is_dir() and folder.is_seen(entry.name)]
-    if folders and loose:
-        advice.append(f"{loose} files beside the class folders of {listing.root} are not used")
-    if len(folders) == 1:
-        below = sorted(entry.name for entry in os.scandir(listing.root / folders[0]) if entry.is_dir())
-        if below:
-            advice.append(
-                f"all images are in one class, {folders[0]!r}, which holds the folders {', '.join(below[:5])}: "
-                f"if those are the classes, give {listing.root / folders[0]}"
-            )
-    nested = sum(name.count("/") > 1 for name in listing.names)
-    if nested and len(folders) > 1:
-        advice.append(f"{nested} images stand in folders inside the class folders and count for the outer one")
-    return advice
-
-
-def _without_classes(root: Path) -> list[str]:
-    """That there are no labels, and, if the folders beside this one hold images as well, where the classes may be."""
-    advice = ["the images are in no class folders, so there are no labels"]
-    parent = root.resolve().parent
-    if root.resolve().name in FOLDER_NAMES:
-        return advice
-    beside = sorted(
-        entry.name for entry in os.scandir(parent)
-        if entry.is_dir() and folder.is_seen(entry.name) and entry.name not in FOLDER_NAMES
-        and folder.holds_images(Path(entry.path))
-    )  # fmt: skip
-    if len(beside) > 1:
-        advice.append(
-            f"{parent} holds {len(beside)} folders of images ({', '.join(beside[:5])}): "
-            f"if those are the classes, give {parent}"
-        )
-    return advice
 
 
 def _warnings(found: dict[str, Split], between: dict[str, Any]) -> list[str]:

@@ -70,21 +70,14 @@ def dataset(
     _check(stream, first_step)
 
     def batch(step: Any) -> Any:
-        types = (tf.uint8, tf.int32, tf.int32)
-        pixels, classes, where = tf.numpy_function(stream.own_part, [step], types, stateful=False)
-        own = batch_size // stream.count if repeat is None or drop_remainder else None
-        pixels.set_shape([own, *stream.data.images.shape[1:]])
-        classes.set_shape([own])
+        pixels, classes, where = stream.own_tensors(step, full=repeat is None or drop_remainder)
         result = batches.from_uint8_in_graph(pixels)
         if flip:
             chosen = batches.flips(where[2], seed, step)[where[0] : where[1]]
-            result = batches.flipped(result, tf.ensure_shape(chosen, [own]))
+            result = batches.flipped(result, tf.ensure_shape(chosen, classes.shape))
         return (result, classes) if labels else result
 
-    if repeat is None:
-        steps = tf.data.Dataset.counter(first_step)
-    else:
-        steps = tf.data.Dataset.range(first_step, max(first_step, stream.num_batches(drop_remainder)))
+    steps = stream.steps(first_step, drop_remainder)
     options = tf.data.Options()
     options.deterministic = True
     # each worker is given its shard here; TensorFlow must not take a part of that part
@@ -104,10 +97,26 @@ class _Stream:
     index: int
     count: int
 
-    def num_batches(self, drop_remainder: bool) -> int:
-        """How many batches there are in `repeat` passes."""
-        total = (self.repeat or 0) * len(self.data)
-        return total // self.batch_size if drop_remainder else math.ceil(total / self.batch_size)
+    def steps(self, first_step: int, drop_remainder: bool) -> Any:
+        """The numbers of the batches as a `tf.data.Dataset`, without end if there is no last pass."""
+        import tensorflow as tf
+
+        if self.repeat is None:
+            return tf.data.Dataset.counter(first_step)
+        total = self.repeat * len(self.data)
+        count = total // self.batch_size if drop_remainder else math.ceil(total / self.batch_size)
+        return tf.data.Dataset.range(first_step, max(first_step, count))
+
+    def own_tensors(self, step: Any, full: bool) -> tuple[Any, Any, Any]:
+        """`own_part` in a graph, of known size where every batch is full."""
+        import tensorflow as tf
+
+        types = (tf.uint8, tf.int32, tf.int32)
+        pixels, classes, where = tf.numpy_function(self.own_part, [step], types, stateful=False)
+        own = self.batch_size // self.count if full else None
+        pixels.set_shape([own, *self.data.images.shape[1:]])
+        classes.set_shape([own])
+        return pixels, classes, where
 
     def own_part(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images and labels of this shard's part of a batch, and where it stands in it: start and end, of how many."""

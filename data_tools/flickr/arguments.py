@@ -17,7 +17,9 @@ from data_tools.flickr.prepare import FITS
 from data_tools.flickr.queries import PRESETS
 
 if TYPE_CHECKING:
-    Preset = Fit = Format = str
+    Preset = str
+    Fit = str
+    Format = str
 else:
     Preset, Fit, Format = Literal[tuple(PRESETS)], Literal[tuple(FITS)], Literal[tuple(FORMATS)]
 
