@@ -45,11 +45,12 @@ def load(
         ValueError: for an unknown name, split or number of channels.
     """
     from data_tools import splits
+    from data_tools.errors import NoSplitError
 
     form: dict[str, typing.Any] = {"image_size": image_size, "channels": channels, "data_dir": data_dir}
     try:
         return load_own(name, split, **form)
-    except splits.NoSplitError:
+    except NoSplitError:
         if split != "selection":
             raise
     return splits.selection_of(load_own(name, "train", **form))
