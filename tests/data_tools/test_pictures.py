@@ -180,6 +180,17 @@ def test_a_refusal_knows_the_format_once_the_header_was_read():
         assert caught.value.format == kind and caught.value.error is not None
 
 
+def test_what_pillow_cannot_convert_is_one_sentence(tmp_path, monkeypatch):
+    path = write(tmp_path / "picture.png", BASE)
+
+    def fail(*_):
+        raise ValueError("conversion not supported")
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(DataError, match=r"picture.png cannot be read as an image: mend or remove it \(conversion not"):
+        read_image(path, 16, channels=1)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_damaged_exif_says_nothing(tmp_path, kind):
     damaged = write(tmp_path / "damaged", BASE, kind, exif=b"\0\0nonsense", lossless=True)
