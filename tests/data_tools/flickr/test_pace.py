@@ -117,17 +117,8 @@ def test_long_waits_are_told(searched, collect, capsys, tmp_path, monkeypatch):
 def test_ctrl_c_ends_soon_and_the_next_run_goes_on(searched, collect, tmp_path, known):
     server = searched(count=6, stall=2)
     server.script.extend([None, None, *["stall"] * 4])
-    line = [
-        sys.executable,
-        "-m",
-        "data_tools.flickr",
-        "download",
-        "--output",
-        tmp_path / "collection",
-        "--rate",
-        "36000",
-        "--endpoint",
-    ]
+    line = [sys.executable, "-m", "data_tools.flickr", "download", "--output", tmp_path / "collection"]
+    line += ["--rate", 36_000, "--endpoint"]
     with subprocess.Popen(
         [str(word) for word in [*line, server.endpoint]],
         stderr=subprocess.PIPE,
