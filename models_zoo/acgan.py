@@ -26,21 +26,22 @@ second convolution is strided too. The noise that the paper adds to activations 
 """
 
 import keras
+import tensorflow as tf
 from keras import layers
 
-from models_zoo import networks
+from models_zoo import auxiliary, networks
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES, class_cross_entropy
 
 _GENERATOR_CHANNELS = (384, 192, 96)
-_DISCRIMINATOR_CHANNELS = (16, 32, 64, 128, 256, 512)
+_DISCRIMINATOR_TABLE = ((3, 16), (3, 32), (3, 64), (3, 128), (3, 256), (3, 512))  # kernel size, channels
 
 
 class ACGAN(GAN):
     """GAN whose discriminator also says which class an image is of."""
 
-    losses = ("non_saturating", "minimax")
-    logged = (*GAN.logged, "d_class_real", "d_class_fake", "g_class")
+    default_loss = "non_saturating"
+    logged = (*GAN.logged, *auxiliary.LOGGED)
     conditional = True
 
     @classmethod
@@ -51,13 +52,18 @@ class ACGAN(GAN):
             discriminator(image_size, channels, width, num_classes, dropout),
         )
 
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # -(L_S + L_C)
+        g_logs = self.generator_step(tf.shape(real)[0])  # -(L_C - L_S)
+        return self.finish_step(d_logs | g_logs)
+
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         of_real, of_fake = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
         source = LOSSES[self.adversarial_loss].discriminator(of_real["logits"], of_fake["logits"])
-        class_real = class_cross_entropy(of_real["class_logits"], labels)
-        class_fake = class_cross_entropy(of_fake["class_logits"], fake_labels)
-        logs = {"d_class_real": class_real, "d_class_fake": class_fake}
-        return source + class_real + class_fake, logs | self.opinions(of_real["logits"], of_fake["logits"])
+        classes = auxiliary.class_losses(of_real, labels, of_fake, fake_labels)
+        loss = source + classes["d_class_real"] + classes["d_class_fake"]
+        return loss, classes | self.opinions(of_real["logits"], of_fake["logits"])
 
     def generator_loss(self, fake, labels):
         outputs = self.judge(fake, labels)
@@ -69,33 +75,24 @@ class ACGAN(GAN):
 def generator(image_size, channels, latent_dim, width, num_classes):
     """The left half of the table."""
     path = networks.sizes(image_size)[::-1]
-    table = [networks.scaled(filters, width) for filters in _GENERATOR_CHANNELS]
-    filters = [table[0]] * (len(path) - 1 - len(table)) + table[-(len(path) - 1) :]
+    filters = networks.channels_of(_GENERATOR_CHANNELS, len(path) - 1, width)
     latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
-    x = layers.Concatenate(name="latents_and_class")([latents, networks.one_hot(labels, num_classes)])
-    x = layers.Dense(path[0] ** 2 * filters[0], kernel_initializer=networks.normal(), name="project")(x)
-    x = layers.ReLU(name="relu")(layers.Reshape((path[0], path[0], filters[0]), name="reshape")(x))
-    for i, side in enumerate(path[1:-1]):
-        x = networks.doubled(x, filters[i + 1], 5, side, f"deconv_{i}", kernel_initializer=networks.normal())
-        x = layers.ReLU(name=f"relu_{i}")(networks.batch_normalization(f"norm_{i}")(x))
-    x = networks.doubled(x, channels, 5, path[-1], "to_image", kernel_initializer=networks.normal())
-    return keras.Model([latents, labels], networks.tanh_images(x), name="generator")
+
+    def block(x, i):
+        return layers.ReLU(name=f"relu_{i}")(networks.batch_normalization(f"norm_{i}")(x))
+
+    x = auxiliary.with_class(latents, labels, num_classes)
+    return auxiliary.generator([latents, labels], x, path, filters, channels, layers.ReLU(name="relu"), block)
 
 
 def discriminator(image_size, channels, width, num_classes, dropout):
     """The right half of the table; gives `logits` [B, 1] of the source and `class_logits` [B, num_classes]."""
-    images = x = networks.images_input(image_size, channels)
-    for i, strides in enumerate(networks.strides_of_six(image_size)):
-        x = layers.Conv2D(
-            networks.scaled(_DISCRIMINATOR_CHANNELS[i], width),
-            3,
-            strides,
-            padding="same",
-            kernel_initializer=networks.normal(),
-            name=f"conv_{i}",
-        )(x)
+
+    def block(x, i):
         x = networks.batch_normalization(f"norm_{i}")(x) if i else x
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
-        x = networks.Dropout(dropout, name=f"dropout_{i}")(x)
-    x = layers.Flatten(name="flatten")(x)
-    return keras.Model(images, networks.source_and_class(x, num_classes), name="discriminator")
+        return networks.Dropout(dropout, name=f"dropout_{i}")(x)
+
+    images = networks.images_input(image_size, channels)
+    x = auxiliary.six_convolutions(images, _DISCRIMINATOR_TABLE, width, block)
+    return keras.Model(images, auxiliary.source_and_class(x, num_classes), name="discriminator")

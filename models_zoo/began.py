@@ -30,8 +30,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from models_zoo import losses, networks
+from models_zoo import checks, networks
 from models_zoo.gan import GAN
+from models_zoo.losses import reconstruction
+from models_zoo.updates import mean_over_replicas
 
 _CHANNELS = 64
 _LARGEST_BASE = 8
@@ -46,22 +48,20 @@ class BEGAN(GAN):
         **kwargs: as in `GAN`; `discriminator_steps` is 1 by the algorithm.
     """
 
-    losses = ("equilibrium",)
+    default_loss = "equilibrium"
+    only_losses = ("equilibrium",)
     logged = (*GAN.logged, "k", "convergence")
 
     def __init__(self, *args, gamma=0.5, lambda_k=0.001, **kwargs):
         super().__init__(*args, **kwargs)
-        if not 0 < gamma <= 1:
-            raise ValueError(f"gamma must be in (0, 1]. Received: gamma={gamma}")
-        if lambda_k <= 0:
-            raise ValueError(f"lambda_k must be positive. Received: lambda_k={lambda_k}")
-        if self.discriminator_steps != 1:
-            raise ValueError(
-                f"discriminator_steps is 1 in BEGAN, whose k balances one update of each network. "
-                f"Received: discriminator_steps={self.discriminator_steps}"
-            )
-        self.gamma = gamma
-        self.lambda_k = lambda_k
+        checks.require(
+            self.discriminator_steps == 1,
+            "discriminator_steps",
+            self.discriminator_steps,
+            "1 in BEGAN, whose k balances one update of each network",
+        )
+        self.gamma = checks.require(0 < gamma <= 1, "gamma", gamma, "in (0, 1]")
+        self.lambda_k = checks.positive("lambda_k", lambda_k)
         self.k = self.add_weight(shape=(), initializer="zeros", dtype="float32", trainable=False, name="k")
 
     @classmethod
@@ -69,24 +69,23 @@ class BEGAN(GAN):
         return generator(image_size, channels, latent_dim, width), autoencoder(image_size, channels, latent_dim, width)
 
     def train_step(self, batch):
-        images, labels = self.unpacked(batch)
-        logs = self.discriminator_step(images, labels)
-        logs |= self.generator_step(tf.shape(images)[0])
-        logs |= self.balance(real_loss=logs["d_real"], fake_loss=logs["g_loss"])
-        self.step.assign_add(1)
-        return self.track(logs)
+        ((real, labels),) = self.parts(batch)
+        d_logs = self.discriminator_step(real, labels)  # L(x) - k L(G(z))
+        g_logs = self.generator_step(tf.shape(real)[0])  # L(G(z))
+        balance = self.balance(real_loss=d_logs["d_real"], fake_loss=g_logs["g_loss"])  # k follows gamma L(x) - L(G(z))
+        return self.finish_step(d_logs | g_logs | balance)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
-        real_loss = tf.reduce_mean(losses.reconstruction(real, self.discriminate(real, labels), power=1))
-        fake_loss = tf.reduce_mean(losses.reconstruction(fake, self.discriminate(fake, fake_labels), power=1))
+        real_loss = tf.reduce_mean(reconstruction(real, self.discriminate(real, labels), power=1))
+        fake_loss = tf.reduce_mean(reconstruction(fake, self.discriminate(fake, fake_labels), power=1))
         return real_loss - self.k * fake_loss, {"d_real": real_loss, "d_fake": fake_loss}
 
     def generator_loss(self, fake, labels):
-        return tf.reduce_mean(losses.reconstruction(fake, self.judge(fake, labels), power=1)), {}
+        return tf.reduce_mean(reconstruction(fake, self.judge(fake, labels), power=1)), {}
 
     def balance(self, real_loss, fake_loss):
         """Move k by the two losses of this step; gives the new k and the measure of convergence."""
-        means = self.mean_over_replicas({"real": real_loss, "fake": fake_loss})
+        means = mean_over_replicas({"real": real_loss, "fake": fake_loss})
         difference = self.gamma * means["real"] - means["fake"]
         self.k.assign(tf.clip_by_value(self.k + self.lambda_k * difference, 0.0, 1.0))
         return {"k": self.k.value, "convergence": means["real"] + tf.abs(difference)}

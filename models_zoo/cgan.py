@@ -36,97 +36,70 @@ table I; a discriminator convolves and ends with its head. Larger images prepend
 and append them to the discriminator, smaller ones leave out the generator's first and the discriminator's last.
 """
 
+import dataclasses
+
 import keras
+import tensorflow as tf
 from keras import layers
 
-from models_zoo import networks
-from models_zoo.conditional_batch_normalization import ConditionalBatchNormalization
+from models_zoo import checks, networks
+from models_zoo.conditioning import DISCRIMINATOR_HEADS, GENERATOR_NORMS, class_embedding, joined
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES, class_cross_entropy
-from models_zoo.resnet import SumOverMap
 from models_zoo.spectral_normalization import wrapper
 
-GENERATOR_CONDITIONINGS = ("cbn_embedding", "cbn_linear", "concat", "hidden_concat")
-DISCRIMINATOR_CONDITIONINGS = ("projection", "auxiliary", "concat", "hidden_concat")
-_CHANNELS = (128, 256, 512)
+_CHANNELS = (512, 256, 128)  # of the generator; the discriminator has them the other way round
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The options: one point of the hypermodel. ValueError for a value outside these."""
+
+    generator_conditioning: str = "cbn_embedding"  # see the tables above, as for the next
+    discriminator_conditioning: str = "projection"
+    generator_concat_layer: int = 1  # after which of its layers `hidden_concat` joins the class; 0 is the first map
+    discriminator_concat_layer: int = 1  # the same, from 1 on (0 would be `concat`)
+    embedding_dim: int = 32  # length of the embedding e; `cbn_embedding`, `projection` and `auxiliary` have none
+    kernel_size: int = 4  # 3, 4 or 5, of all strided layers
+    slope: float = 0.2  # of LeakyReLU below zero, in [0, 0.3]
+    base_channels: int = 512  # channels of the generator's first map, 10 to 512
+    normalization: str = "none"  # of the discriminator: none or spectral
+
+    def __post_init__(self):
+        checks.one_of("generator_conditioning", self.generator_conditioning, GENERATOR_NORMS)
+        checks.one_of("discriminator_conditioning", self.discriminator_conditioning, DISCRIMINATOR_HEADS)
+        checks.at_least_one("embedding_dim", self.embedding_dim)
+        checks.one_of("kernel_size", self.kernel_size, (3, 4, 5))
+        checks.require(0 <= self.slope <= 0.3, "slope", self.slope, "in [0, 0.3]")
+        checks.require(10 <= self.base_channels <= 512, "base_channels", self.base_channels, "from 10 to 512")
+        checks.one_of("normalization", self.normalization, ("none", "spectral"))
 
 
 class CGAN(GAN):
     """Conditional GAN with the class fed in one of four ways to each network."""
 
-    losses = ("hinge", "non_saturating")
+    default_loss = "hinge"
     logged = (*GAN.logged, "d_class", "g_class")
     conditional = True
 
     @classmethod
-    def networks(
-        cls,
-        image_size,
-        channels,
-        latent_dim,
-        width,
-        num_classes=None,
-        *,
-        generator_conditioning="cbn_embedding",
-        discriminator_conditioning="projection",
-        generator_concat_layer=1,
-        discriminator_concat_layer=1,
-        embedding_dim=32,
-        kernel_size=4,
-        slope=0.2,
-        base_channels=512,
-        normalization="none",
-    ):
-        """See `GAN.networks`.
-
-        Args:
-            generator_conditioning, discriminator_conditioning: see the tables above.
-            generator_concat_layer: after which of its layers `hidden_concat` joins the class; 0 is the first map.
-            discriminator_concat_layer: the same, from 1 on (0 would be `concat`).
-            embedding_dim: length of the class embedding e; `cbn_embedding`, `projection` and `auxiliary` have none.
-            kernel_size: 3, 4 or 5, of all strided layers.
-            slope: of LeakyReLU below zero, in [0, 0.3].
-            base_channels: channels of the generator's first map, 10 to 512.
-            normalization: of the discriminator: none or spectral.
-
-        Raises:
-            ValueError: for a value outside these.
-        """
-        networks.require("kernel_size", kernel_size, (3, 4, 5))
-        networks.require("normalization", normalization, ("none", "spectral"))
-        if not 0 <= slope <= 0.3:
-            raise ValueError(f"slope must be in [0, 0.3]. Received: slope={slope}")
-        if not 10 <= base_channels <= 512:
-            raise ValueError(f"base_channels must be from 10 to 512. Received: base_channels={base_channels}")
-        if embedding_dim < 1:
-            raise ValueError(f"embedding_dim must be at least 1. Received: embedding_dim={embedding_dim}")
+    def networks(cls, image_size, channels, latent_dim, width, num_classes=None, **options):
+        """See `GAN.networks`; the options are the fields of `Choices`."""
+        chosen = Choices(**options)
         return (
-            generator(
-                image_size,
-                channels,
-                latent_dim,
-                width,
-                num_classes,
-                conditioning=generator_conditioning,
-                concat_layer=generator_concat_layer,
-                embedding_dim=embedding_dim,
-                kernel_size=kernel_size,
-                slope=slope,
-                base_channels=base_channels,
-            ),
-            discriminator(
-                image_size,
-                channels,
-                width,
-                num_classes,
-                conditioning=discriminator_conditioning,
-                concat_layer=discriminator_concat_layer,
-                embedding_dim=embedding_dim,
-                kernel_size=kernel_size,
-                slope=slope,
-                spectral=normalization == "spectral",
-            ),
+            generator(image_size, channels, latent_dim, width, num_classes, chosen),
+            discriminator(image_size, channels, width, num_classes, chosen),
         )
+
+    @classmethod
+    def options(cls):
+        return dataclasses.asdict(Choices()), super().options()[1]
+
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # max(0, 1 - D(x, y)) + max(0, 1 + D(G(z, c), c))
+        g_logs = self.generator_step(tf.shape(real)[0])  # -D(G(z, c), c)
+        return self.finish_step(d_logs | g_logs)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         of_real, of_fake = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
@@ -148,97 +121,55 @@ def class_losses(*pairs):
     )
 
 
-def generator(
-    image_size, channels, latent_dim, width, num_classes, *, conditioning, concat_layer, embedding_dim, kernel_size,
-    slope, base_channels,
-):  # fmt: skip
-    """Table I."""
-    networks.require("generator_conditioning", conditioning, GENERATOR_CONDITIONINGS)
+def generator(image_size, channels, latent_dim, width, num_classes, chosen):
+    """Table I, from [latents, labels]."""
     path = networks.sizes(image_size)[::-1]
-    filters = _filters(len(path) - 1, width)[::-1]
-    hidden = conditioning == "hidden_concat"
-    networks.require("generator_concat_layer", concat_layer, range(len(path)))
+    filters = networks.channels_of(_CHANNELS, len(path) - 1, width)
+    base = networks.scaled(chosen.base_channels, width)
+    checks.one_of("generator_concat_layer", chosen.generator_concat_layer, range(len(path)))
+    joined_after = chosen.generator_concat_layer if chosen.generator_conditioning == "hidden_concat" else None
+    norm = GENERATOR_NORMS[chosen.generator_conditioning]
+
     latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
-    embedding = None
-    if conditioning != "cbn_embedding":
-        embedding = layers.Embedding(
-            num_classes, embedding_dim, embeddings_initializer=_unit_normal(), name="class_embedding"
-        )(labels)
-
-    def norm(x, name):
-        if conditioning == "cbn_embedding":
-            layer = ConditionalBatchNormalization(num_classes, synchronized=networks.distributed(), name=name)
-            return layer([x, labels])
-        if conditioning == "cbn_linear":
-            return ConditionalBatchNormalization(synchronized=networks.distributed(), name=name)([x, embedding])
-        return networks.batch_normalization(name)(x)
-
+    condition = labels
+    if chosen.generator_conditioning != "cbn_embedding":
+        condition = class_embedding(num_classes, chosen.embedding_dim)(labels)
     x = latents
-    if conditioning == "concat":
-        x = layers.Concatenate(name="latents_and_class")([latents, embedding])
-    base = networks.scaled(base_channels, width)
+    if chosen.generator_conditioning == "concat":
+        x = layers.Concatenate(name="latents_and_class")([latents, condition])
     x = layers.Dense(path[0] ** 2 * base, kernel_initializer=networks.normal(), name="project")(x)
     x = layers.Reshape((path[0], path[0], base), name="reshape")(x)
     for i, side in enumerate(path[1:]):
-        x = _joined(x, embedding) if hidden and concat_layer == i else x
-        x = networks.doubled(x, filters[i], kernel_size, side, f"deconv_{i}", kernel_initializer=networks.normal())
-        x = layers.LeakyReLU(slope, name=f"lrelu_{i}")(norm(x, f"norm_{i}"))
-    x = _joined(x, embedding) if hidden and concat_layer == len(path) - 1 else x
+        x = joined(x, condition) if joined_after == i else x
+        name = f"deconv_{i}"
+        x = networks.doubled(x, filters[i], chosen.kernel_size, side, name, kernel_initializer=networks.normal())
+        x = norm(x, condition, num_classes, f"norm_{i}")
+        x = layers.LeakyReLU(chosen.slope, name=f"lrelu_{i}")(x)
+    x = joined(x, condition) if joined_after == len(path) - 1 else x
     x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=networks.normal(), name="to_image")(x)
     return keras.Model([latents, labels], networks.tanh_images(x), name="generator")
 
 
-def discriminator(
-    image_size, channels, width, num_classes, *, conditioning, concat_layer, embedding_dim, kernel_size, slope, spectral
-):
+def discriminator(image_size, channels, width, num_classes, chosen):
     """Table II; gives `logits` [B, 1] and, with an auxiliary classifier, `class_logits` [B, num_classes]."""
-    networks.require("discriminator_conditioning", conditioning, DISCRIMINATOR_CONDITIONINGS)
-    wrap = wrapper(spectral)
-    filters = _filters(len(networks.sizes(image_size)) - 1, width)
-    concat = conditioning in ("concat", "hidden_concat")
-    joined_at = 0 if conditioning == "concat" else concat_layer
-    networks.require("discriminator_concat_layer", concat_layer, range(1, len(filters) + 1))
+    filters = networks.channels_of(_CHANNELS, len(networks.sizes(image_size)) - 1, width)[::-1]
+    checks.one_of("discriminator_concat_layer", chosen.discriminator_concat_layer, range(1, len(filters) + 1))
+    layer_of = {"concat": 0, "hidden_concat": chosen.discriminator_concat_layer}
+    joined_after = layer_of.get(chosen.discriminator_conditioning)
+    wrap = wrapper(chosen.normalization == "spectral")
+
     images, labels = networks.images_input(image_size, channels), networks.labels_input(num_classes)
     embedding = None
-    if concat:
-        embedding = wrap(
-            layers.Embedding(num_classes, embedding_dim, embeddings_initializer=_unit_normal(), name="class_embedding")
-        )(labels)
+    if joined_after is not None:
+        embedding = wrap(class_embedding(num_classes, chosen.embedding_dim))(labels)
     x = images
     for i, channels_out in enumerate(filters):
-        x = _joined(x, embedding) if concat and joined_at == i else x
-        conv = layers.Conv2D(
-            channels_out, kernel_size, 2, "same", kernel_initializer=networks.normal(), name=f"conv_{i}"
+        x = joined(x, embedding) if joined_after == i else x
+        convolution = layers.Conv2D(
+            channels_out, chosen.kernel_size, 2, "same", kernel_initializer=networks.normal(), name=f"conv_{i}"
         )
-        x = layers.LeakyReLU(slope, name=f"lrelu_{i}")(wrap(conv)(x))
-    x = _joined(x, embedding) if concat and joined_at == len(filters) else x
-    if conditioning == "projection":
-        features = SumOverMap(name="features")(x)
-        outputs = {"logits": networks.float32(networks.projection(features, labels, num_classes, wrap))}
-        return keras.Model([images, labels], outputs, name="discriminator")
-    x = layers.Flatten(name="flatten")(x)
-    outputs = {"logits": networks.float32(wrap(layers.Dense(1, name="logits"))(x))}
-    if conditioning == "auxiliary":
-        class_logits = wrap(layers.Dense(num_classes, name="class_logits"))(x)
-        outputs["class_logits"] = networks.float32(class_logits, "class_logits")
-        return keras.Model(images, outputs, name="discriminator")
-    return keras.Model([images, labels], outputs, name="discriminator")
-
-
-def _filters(count, width):
-    """Channels of `count` strided layers of the discriminator; the generator has them the other way round."""
-    table = [networks.scaled(filters, width) for filters in _CHANNELS]
-    return (table + [table[-1]] * count)[:count]
-
-
-def _joined(x, embedding):
-    """The class embedding [B, E] beside the features at every pixel of the map [B, H, W, C]."""
-    side = x.shape[1]
-    everywhere = layers.RepeatVector(side * side, name=f"repeat_{side}")(embedding)
-    everywhere = layers.Reshape((side, side, embedding.shape[-1]), name=f"everywhere_{side}")(everywhere)
-    return layers.Concatenate(name=f"with_class_{side}")([x, everywhere])
-
-
-def _unit_normal():
-    """For class embeddings: as strong as the latents."""
-    return keras.initializers.RandomNormal(stddev=1.0)
+        x = layers.LeakyReLU(chosen.slope, name=f"lrelu_{i}")(wrap(convolution)(x))
+    x = joined(x, embedding) if joined_after == len(filters) else x
+    outputs = DISCRIMINATOR_HEADS[chosen.discriminator_conditioning](x, labels, num_classes, wrap)
+    inputs = images if chosen.discriminator_conditioning == "auxiliary" else [images, labels]
+    return keras.Model(inputs, outputs, name="discriminator")

@@ -14,15 +14,32 @@ Advances in GANs, section 3); kernels are 4x4 where the paper's figure has 5x5 (
 batch normalization has momentum 0.9. The layer tables stand beside the networks in `models_zoo/networks.py`.
 """
 
+import tensorflow as tf
+
+from models_zoo import networks
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan
+from models_zoo.losses import LOSSES
 
 
 class DCGAN(GAN):
-    """DCGAN with the non-saturating loss, or `loss="minimax"` for the original game."""
+    """DCGAN with the non-saturating loss, or `loss="minimax"` for the original game, or any other."""
 
-    losses = ("non_saturating", "minimax")
+    default_loss = "non_saturating"
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
-        return dcgan(image_size, channels, latent_dim, width)
+        return networks.dcgan(image_size, channels, latent_dim, width)
+
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # -log D(x) - log(1 - D(G(z)))
+        g_logs = self.generator_step(tf.shape(real)[0])  # -log D(G(z))
+        return self.finish_step(d_logs | g_logs)
+
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        real_logits, fake_logits = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
+        return loss, self.opinions(real_logits, fake_logits)
+
+    def generator_loss(self, fake, labels):
+        return LOSSES[self.adversarial_loss].generator(self.judge(fake, labels)), {}

@@ -28,7 +28,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from models_zoo import losses, networks
+from models_zoo import checks, losses, networks
 from models_zoo.gan import GAN
 
 _MOST_CHANNELS = 512
@@ -43,17 +43,14 @@ class EBGAN(GAN):
         **kwargs: as in `GAN`.
     """
 
-    losses = ("margin",)
+    default_loss = "margin"
+    only_losses = ("margin",)
     logged = (*GAN.logged, "pulling_away")
 
     def __init__(self, *args, margin=1.0, pulling_away_weight=0.1, **kwargs):
         super().__init__(*args, **kwargs)
-        if margin <= 0:
-            raise ValueError(f"margin must be positive. Received: margin={margin}")
-        if pulling_away_weight < 0:
-            raise ValueError(f"pulling_away_weight must be 0 or more. Received: {pulling_away_weight=}")
-        self.margin = margin
-        self.pulling_away_weight = pulling_away_weight
+        self.margin = checks.positive("margin", margin)
+        self.pulling_away_weight = checks.not_negative("pulling_away_weight", pulling_away_weight)
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
@@ -61,6 +58,12 @@ class EBGAN(GAN):
             networks.dcgan_generator(image_size, channels, latent_dim, width),
             autoencoder(image_size, channels, width),
         )
+
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # energy(x) + max(0, m - energy(G(z)))
+        g_logs = self.generator_step(tf.shape(real)[0])  # energy(G(z)) + w f_PT(Enc(G(z)))
+        return self.finish_step(d_logs | g_logs)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         real_energy = energy(real, self.discriminate(real, labels))

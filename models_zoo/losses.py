@@ -1,9 +1,12 @@
 """Losses as pure functions of what the discriminator returns; in float32, whatever the dtype of the arguments.
 
-Each entry of `LOSSES` is a pair `(discriminator_loss, generator_loss)`:
+Each entry of `LOSSES` is a pair `AdversarialLoss(discriminator, generator)`:
 
-    discriminator_loss(real_logits, fake_logits) -> scalar
-    generator_loss(fake_logits) -> scalar
+    discriminator(real_logits, fake_logits) -> scalar
+    generator(fake_logits) -> scalar
+
+and `of_scores=True` beside them if the logits are scores, whose sigmoid means nothing. Every variant whose algorithm
+takes any adversarial loss finds it there by its name.
 
 Logits are float [B] or [B, 1], unbounded (a sigmoid of them would be the probability of "real" for the cross-entropy
 losses); the losses are means over all their elements.
@@ -16,7 +19,11 @@ import collections
 
 from keras import ops
 
-AdversarialLoss = collections.namedtuple("AdversarialLoss", ["discriminator", "generator"])
+from models_zoo import checks
+
+AdversarialLoss = collections.namedtuple(
+    "AdversarialLoss", ["discriminator", "generator", "of_scores"], defaults=[False]
+)
 _SMALLEST = 1e-12  # norms below it count as zero
 
 
@@ -94,7 +101,7 @@ def least_squares(a, b, c):
     def generator(fake_logits):
         return _mean_square(fake_logits, c) / 2
 
-    return AdversarialLoss(discriminator, generator)
+    return AdversarialLoss(discriminator, generator, of_scores=True)
 
 
 def margin_discriminator(real_energy, fake_energy, margin):
@@ -150,8 +157,7 @@ def reconstruction(images, reconstructions, power):
     Raises:
         ValueError: for another power.
     """
-    if power not in (1, 2):
-        raise ValueError(f"power must be 1 or 2. Received: power={power!r}")
+    checks.require(power in (1, 2), "power", power, "1 or 2")
     difference = _float32(images) - _float32(reconstructions)
     return ops.mean(ops.abs(difference) if power == 1 else ops.square(difference), axis=(1, 2, 3))
 
@@ -171,11 +177,17 @@ def class_cross_entropy(class_logits, labels, smoothing=0.0):
     Raises:
         ValueError: for a smoothing outside [0, 1).
     """
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing must be in [0, 1). Received: smoothing={smoothing}")
+    checks.fraction("smoothing", smoothing)
     classes = class_logits.shape[-1]
     targets = (1 - smoothing) * ops.one_hot(labels, classes, dtype="float32") + smoothing / classes
     return -ops.mean(ops.sum(targets * ops.log_softmax(_float32(class_logits), axis=-1), axis=-1))
+
+
+def named_loss(name, choices, variant):
+    """`name`; raises ValueError, in the name of the variant, unless it is among `choices`."""
+    if name not in choices:
+        raise ValueError(f"loss must be one of {', '.join(choices)} for {variant}. Received: loss={name!r}")
+    return name
 
 
 def _float32(values):
@@ -192,5 +204,5 @@ LOSSES = {
     "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
     "least_squares": least_squares(a=0, b=1, c=1),  # eq. 9: G wants what D gives to data
     "least_squares_pearson": least_squares(a=-1, b=1, c=0),  # eq. 8: b - c = 1 and b - a = 2, Pearson's chi^2
-    "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator, of_scores=True),
 }

@@ -17,16 +17,33 @@ The paper's own networks are for 112x112 pixels; here they are those of DCGAN, a
 Spectral Normalization for GANs Using Inception Score. That report prints eq. 2 with the same a, b and c.
 """
 
+import tensorflow as tf
+
+from models_zoo import networks
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan
+from models_zoo.losses import LOSSES
 
 
 class LSGAN(GAN):
     """DCGAN with squared errors in the place of the cross-entropy."""
 
-    raw_scores = True
-    losses = ("least_squares", "least_squares_pearson")
+    default_loss = "least_squares"
+    only_losses = ("least_squares", "least_squares_pearson")
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None):
-        return dcgan(image_size, channels, latent_dim, width)
+        return networks.dcgan(image_size, channels, latent_dim, width)
+
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # 1/2 (D(x) - b)^2 + 1/2 (D(G(z)) - a)^2
+        g_logs = self.generator_step(tf.shape(real)[0])  # 1/2 (D(G(z)) - c)^2
+        return self.finish_step(d_logs | g_logs)
+
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        real_logits, fake_logits = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
+        return loss, self.opinions(real_logits, fake_logits)
+
+    def generator_loss(self, fake, labels):
+        return LOSSES[self.adversarial_loss].generator(self.judge(fake, labels)), {}

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from models_zoo import checks
+
 
 @keras.saving.register_keras_serializable("models_zoo")
 class MinibatchDiscrimination(keras.layers.Layer):
@@ -27,12 +29,9 @@ class MinibatchDiscrimination(keras.layers.Layer):
     """
 
     def __init__(self, num_kernels=30, kernel_dim=3, kernel_initializer="glorot_uniform", **kwargs):
-        for name, value in (("num_kernels", num_kernels), ("kernel_dim", kernel_dim)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1. Received: {name}={value}")
         super().__init__(**kwargs)
-        self.num_kernels = num_kernels
-        self.kernel_dim = kernel_dim
+        self.num_kernels = checks.at_least_one("num_kernels", num_kernels)
+        self.kernel_dim = checks.at_least_one("kernel_dim", kernel_dim)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):

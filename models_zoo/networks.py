@@ -9,10 +9,15 @@ side (32 to 4, 64 to 4, 28 to 7, 108 over 54, 27 and 14 to 7); a generator goes 
 where the rounding went up. Where a paper's table ends at another side, `sizes` is given it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 from keras import layers
 
+from models_zoo import checks
 from models_zoo.spectral_normalization import wrapper
 
 NORMALIZATIONS = ("batch", "layer", "spectral", "none")
@@ -20,7 +25,7 @@ _LARGEST_BASE = 7
 _MOST_CHANNELS = 512
 
 
-def sizes(image_size, largest_base=_LARGEST_BASE):
+def sizes(image_size: int, largest_base: int = _LARGEST_BASE) -> list[int]:
     """Side lengths from the image down to the smallest feature map, of at most `largest_base` pixels.
 
     >>> sizes(108)
@@ -41,15 +46,21 @@ def sizes(image_size, largest_base=_LARGEST_BASE):
     return result
 
 
-def scaled(channels, width):
+def scaled(channels: int, width: float) -> int:
     """Channels of a hidden layer at this width, at least 4."""
     return max(4, round(channels * width))
 
 
-def require(name, value, choices):
-    """Raises ValueError unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}. Received: {name}={value!r}")
+def channels_of(table: Sequence[int], count: int, width: float) -> list[int]:
+    """The channels of `count` maps of a generator, out of its paper's table for 32x32.
+
+    Larger images repeat the first entry, smaller ones leave it out.
+
+    >>> channels_of((384, 192, 96), 4, 1.0)
+    [384, 384, 192, 96]
+    """
+    all_of_them = [scaled(channels, width) for channels in table]
+    return [all_of_them[0]] * (count - len(table)) + all_of_them[-count:]
 
 
 def images_input(image_size, channels):
@@ -80,7 +91,7 @@ def batch_normalization(name):
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=distributed(), name=name)
 
 
-def distributed():
+def distributed() -> bool:
     """Whether the network is being built for several replicas."""
     return tf.distribute.has_strategy()
 
@@ -131,21 +142,6 @@ def projection(features, labels, num_classes, wrap, initializer="glorot_uniform"
     return layers.Add(name="projection")([unconditional, inner])
 
 
-def strides_of_six(image_size):
-    """Strides of six convolutions: 2 for the first, third and fifth; for images of more than 32 pixels also for the
-    sixth, fourth and second, as far as `sizes` goes and six convolutions can."""
-    halvings = len(sizes(image_size)) - 1
-    strided = (0, 2, 4, 5, 3, 1)[: max(3, halvings)]
-    return [2 if i in strided else 1 for i in range(6)]
-
-
-def source_and_class(x, num_classes):
-    """The two heads on features [B, d]: `logits` [B, 1] and `class_logits` [B, num_classes]."""
-    logits = layers.Dense(1, kernel_initializer=normal(), name="logits")(x)
-    class_logits = layers.Dense(num_classes, kernel_initializer=normal(), name="class_logits")(x)
-    return {"logits": float32(logits), "class_logits": float32(class_logits, "class_logits")}
-
-
 @keras.saving.register_keras_serializable("models_zoo")
 class UniformNoise(keras.layers.Layer):
     """Standard normal latents as latents that are uniform in [-1, 1]: 2 Phi(z) - 1 = erf(z / sqrt 2), exactly.
@@ -172,9 +168,7 @@ class Dropout(keras.layers.Layer):
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"dropout must be in [0, 1). Received: dropout={rate}")
-        self.rate = rate
+        self.rate = checks.fraction("dropout", rate)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name=f"{self.name}_seed")
 
@@ -239,7 +233,7 @@ def dcgan_discriminator(image_size, channels=3, width=1.0, normalization="batch"
     Raises:
         ValueError: for a size outside the rule above, or an unknown normalization.
     """
-    require("normalization", normalization, NORMALIZATIONS)
+    checks.one_of("normalization", normalization, NORMALIZATIONS)
     wrap = wrapper(normalization == "spectral", stable_rank)
     images = x = images_input(image_size, channels)
     for i in range(len(sizes(image_size)) - 1):
@@ -268,3 +262,10 @@ def dcgan(image_size, channels, latent_dim, width, normalization="batch"):
         dcgan_generator(image_size, channels, latent_dim, width),
         dcgan_discriminator(image_size, channels, width, normalization),
     )
+
+
+def dcgan_of_single_samples(image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
+    """DCGAN's networks for gradient penalties, which look at each sample alone: no batch normalization in the
+    discriminator, but `normalization` none or layer."""
+    checks.one_of("normalization", normalization, ("none", "layer"))
+    return dcgan(image_size, channels, latent_dim, width, normalization)

@@ -10,8 +10,12 @@ The gradient is that of the logits at the real images; gamma = 10 (section 4.1).
 ones without any normalization; here they are DCGAN's, the discriminator without normalization.
 """
 
+import tensorflow as tf
+
+from models_zoo import checks, networks
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan, require
+from models_zoo.losses import LOSSES
+from models_zoo.penalties import r1
 
 
 class R1GAN(GAN):
@@ -22,22 +26,28 @@ class R1GAN(GAN):
         **kwargs: as in `GAN`.
     """
 
-    losses = ("non_saturating", "minimax")
+    default_loss = "non_saturating"
     logged = (*GAN.logged, "gradient_penalty")
+    networks = staticmethod(networks.dcgan_of_single_samples)
 
     def __init__(self, *args, penalty_weight=10.0, **kwargs):
         super().__init__(*args, **kwargs)
-        if penalty_weight < 0:
-            raise ValueError(f"penalty_weight must be 0 or more. Received: penalty_weight={penalty_weight}")
-        self.penalty_weight = penalty_weight
+        self.penalty_weight = checks.not_negative("penalty_weight", penalty_weight)
 
-    @classmethod
-    def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
-        """`normalization` of the discriminator: none or layer."""
-        require("normalization", normalization, ["none", "layer"])
-        return dcgan(image_size, channels, latent_dim, width, normalization)
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(
+                real, labels, index
+            )  # -log D(x) - log(1 - D(G(z))) + gamma/2 |grad D(x)|^2
+        g_logs = self.generator_step(tf.shape(real)[0])  # -log D(G(z))
+        return self.finish_step(d_logs | g_logs)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
-        loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
-        penalty = self.gradient_penalty("r1", real, labels, fake, index)
-        return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}
+        real_logits, fake_logits = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
+        penalty = self.penalty(r1, real, labels, fake, index)
+        logs = {"gradient_penalty": penalty} | self.opinions(real_logits, fake_logits)
+        return loss + self.penalty_weight * penalty, logs
+
+    def generator_loss(self, fake, labels):
+        return LOSSES[self.adversarial_loss].generator(self.judge(fake, labels)), {}

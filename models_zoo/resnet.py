@@ -1,6 +1,6 @@
-"""Residual networks: those of Miyato et al. (2018, 2018b) and the options that later papers added to them.
+"""Residual blocks, and the two stacks of them that SNGAN, SAGAN and BigGAN are made of.
 
-Generator, at 32x32 (Miyato et al., Spectral Normalization for GANs, table 4):
+`grown`, at 32x32 (Miyato et al., Spectral Normalization for GANs, 2018, table 4):
 
 | layer                                   | output, width 1 |
 | --------------------------------------- | --------------- |
@@ -13,7 +13,7 @@ Generator, at 32x32 (Miyato et al., Spectral Normalization for GANs, table 4):
 A block is norm, ReLU, nearest-neighbour upsampling, 3x3 convolution, norm, ReLU, 3x3 convolution, added to an
 upsampled 1x1 convolution of its input.
 
-Discriminator, at 32x32:
+`shrunk`, at 32x32:
 
 | layer                         | output, width 1 |
 | ----------------------------- | --------------- |
@@ -21,153 +21,152 @@ Discriminator, at 32x32:
 | residual block, size halved   | 8 x 8 x 128     |
 | residual block                | 8 x 8 x 128     |
 | residual block                | 8 x 8 x 128     |
-| ReLU, sum over the map, dense | 1               |
+| ReLU, sum over the map        | 128             |
 
 A block is ReLU, 3x3 convolution, ReLU, 3x3 convolution, average pooling, added to a pooled 1x1 convolution of its
 input; the first has no ReLU before its first convolution, the last two neither pooling nor convolution in the shortcut.
 
-Other sizes: the generator begins at `sizes(image_size)[-1]`, the discriminator pools until at most 8 pixels remain; the
-channels are the same in all blocks (the papers' own larger networks double them as the size halves).
+What differs between the papers, the norms, the inputs and the heads, stands in the file of each variant. Other sizes:
+the generator begins at `sizes(image_size)[-1]`, the discriminator pools until at most 8 pixels remain; the channels are
+the same in all blocks (the papers' own larger networks double them as the size halves).
 """
+
+import dataclasses
 
 import keras
 from keras import layers
 
 from models_zoo import networks
-from models_zoo.conditional_batch_normalization import ConditionalBatchNormalization
 from models_zoo.self_attention import SelfAttention
 from models_zoo.spectral_normalization import wrapper
 
+GENERATOR_CHANNELS, DISCRIMINATOR_CHANNELS = 256, 128
 _LARGEST_ATTENTION = 32  # pixels a side: the attention map has side^4 entries
 
 
-def resnet_generator(
-    image_size,
-    channels,
-    latent_dim,
-    width,
-    num_classes=None,
-    *,
-    base_channels=256,
-    condition="none",
-    spectral=False,
-    attention=False,
-    embedding_dim=128,
-    initializer="glorot_uniform",
-):
-    """The generator of the table above.
+@dataclasses.dataclass(frozen=True)
+class Kernels:
+    """How the kernels of a network begin, and what normalizes them.
 
     Args:
-        condition: "none" for batch normalization; "embedding" for conditional batch normalization from class
-            embeddings (Miyato and Koyama, 2018); "linear" for that of BigGAN (Brock et al., 2019): the latents are
-            split into one part for the first layer and one for each block, whose conditional batch normalizations
-            are linear functions of that part and one class embedding that all share.
-        spectral: whether all layers are spectrally normalized.
+        spectral: whether all are spectrally normalized.
+        stable_rank: as in `SpectralNormalization`.
+        initializer: name of an initializer of Keras.
+    """
+
+    spectral: bool = False
+    stable_rank: float = 0.0
+    initializer: str = "glorot_uniform"
+
+    def wrap(self, layer):
+        return wrapper(self.spectral, self.stable_rank)(layer)
+
+    def convolution(self, x, filters, kernel_size, name):
+        layer = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=self.initializer, name=name)
+        return self.wrap(layer)(x)
+
+    def dense(self, x, units, name):
+        return self.wrap(layers.Dense(units, kernel_initializer=self.initializer, name=name))(x)
+
+    def attention(self, x):
+        return SelfAttention(self.spectral, self.stable_rank, self.initializer, name="attention")(x)
+
+
+def grown(x, path, filters, channels, kernels, norm, attention=False):
+    """Images [B, S, S, channels] out of vectors [B, d]: the first table.
+
+    Args:
+        x: [B, d].
+        path: side lengths, from the first map to the image.
+        filters: channels of every map.
+        channels: those of the image.
+        kernels: see `Kernels`.
+        norm: the norm of block number i, from (map, i, name) to map.
         attention: whether self-attention follows the last block whose output is at most 32 pixels a side and smaller
             than the image.
-
-    Raises:
-        ValueError: for a size outside the rule, or fewer latents than parts.
     """
-    path = networks.sizes(image_size)[::-1]
-    filters = networks.scaled(base_channels, width)
-    wrap = wrapper(spectral)
-    latents = networks.latents_input(latent_dim)
-    labels = None if condition == "none" else networks.labels_input(num_classes)
-    first, conditions = latents, [labels] * (len(path) - 1)
-    if condition == "linear":
-        first, conditions = _hierarchical(latents, labels, len(path) - 1, num_classes, embedding_dim, initializer)
-
-    def norm(x, given, name):
-        if condition == "none":
-            return networks.batch_normalization(name)(x)
-        layer = ConditionalBatchNormalization(
-            num_classes if condition == "embedding" else None,
-            synchronized=networks.distributed(),
-            spectral=spectral and condition == "linear",
-            name=name,
-        )
-        return layer([x, given])
-
-    def conv(x, kernel_size, name, filters=filters):
-        return wrap(layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=initializer, name=name))(x)
-
-    x = wrap(layers.Dense(path[0] ** 2 * filters, kernel_initializer=initializer, name="project"))(first)
+    attended = attended_side(path[1:-1]) if attention else None
+    x = kernels.dense(x, path[0] ** 2 * filters, "project")
     x = layers.Reshape((path[0], path[0], filters), name="reshape")(x)
-    attended = _attended(path[1:-1]) if attention else None
-    for i, (side, given) in enumerate(zip(path[1:], conditions, strict=True)):
-        residual = layers.ReLU(name=f"block_{i}_relu_0")(norm(x, given, f"block_{i}_norm_0"))
-        residual = conv(_upsampled(residual, side, f"block_{i}_up"), 3, f"block_{i}_conv_0")
-        residual = layers.ReLU(name=f"block_{i}_relu_1")(norm(residual, given, f"block_{i}_norm_1"))
-        residual = conv(residual, 3, f"block_{i}_conv_1")
-        # a 1x1 convolution commutes with nearest-neighbour upsampling, and is four times cheaper before it
-        shortcut = _upsampled(conv(x, 1, f"block_{i}_shortcut"), side, f"block_{i}_shortcut_up")
-        x = layers.Add(name=f"block_{i}")([residual, shortcut])
-        if side == attended:
-            x = SelfAttention(spectral, initializer=initializer, name="attention")(x)
+    for i, side in enumerate(path[1:]):
+        x = doubling_block(x, side, filters, kernels, norm, i)
+        x = kernels.attention(x) if side == attended else x
     x = layers.ReLU(name="relu")(networks.batch_normalization("norm")(x))
-    x = conv(x, 3, "to_image", filters=channels)
-    inputs = latents if labels is None else [latents, labels]
-    return keras.Model(inputs, networks.tanh_images(x), name="generator")
+    return networks.tanh_images(kernels.convolution(x, channels, 3, "to_image"))
 
 
-def resnet_discriminator(
-    image_size,
-    channels,
-    width,
-    num_classes=None,
-    *,
-    base_channels=128,
-    normalization="spectral",
-    project=False,
-    attention=False,
-    stable_rank=0.0,
-    initializer="glorot_uniform",
-):
-    """The discriminator of the table above.
+def doubling_block(x, side, filters, kernels, norm, i):
+    """Block number i of a generator: from a map of half of `side` pixels to one of `side`."""
+    residual = layers.ReLU(name=f"block_{i}_relu_0")(norm(x, i, f"block_{i}_norm_0"))
+    residual = upsampled(residual, side, f"block_{i}_up")
+    residual = kernels.convolution(residual, filters, 3, f"block_{i}_conv_0")
+    residual = layers.ReLU(name=f"block_{i}_relu_1")(norm(residual, i, f"block_{i}_norm_1"))
+    residual = kernels.convolution(residual, filters, 3, f"block_{i}_conv_1")
+    # a 1x1 convolution commutes with nearest-neighbour upsampling, and is four times cheaper before it
+    shortcut = kernels.convolution(x, filters, 1, f"block_{i}_shortcut")
+    shortcut = upsampled(shortcut, side, f"block_{i}_shortcut_up")
+    return layers.Add(name=f"block_{i}")([residual, shortcut])
+
+
+def shrunk(images, filters, kernels, normalization="none", attention=False):
+    """Features [B, filters] out of images [B, S, S, C]: the second table.
 
     Args:
-        normalization: "spectral" for all layers; "batch" or "layer" before each ReLU but the first block's; or "none".
-        project: whether it takes labels too, and adds the projection of their embedding (Miyato and Koyama, 2018).
+        images: of a size that `networks.sizes` takes.
+        filters: channels of every map.
+        kernels: see `Kernels`.
+        normalization: "batch" or "layer" before each ReLU but the first block's; nothing for another word.
         attention: whether self-attention follows the first block whose output is at most 32 pixels a side.
-        stable_rank: as in `SpectralNormalization`.
-
-    Raises:
-        ValueError: for a size outside the rule, or an unknown normalization.
     """
-    networks.require("normalization", normalization, networks.NORMALIZATIONS)
-    wrap = wrapper(normalization == "spectral", stable_rank)
-    filters = networks.scaled(base_channels, width)
-    pooled = networks.sizes(image_size, largest_base=8)[1:]
-    images = x = networks.images_input(image_size, channels)
-
-    def conv(x, kernel_size, name):
-        return wrap(layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=initializer, name=name))(x)
-
-    attended = _attended(pooled) if attention else None
+    pooled = networks.sizes(images.shape[1], largest_base=8)[1:]
+    attended = attended_side(pooled) if attention else None
+    x = images
     for i in range(len(pooled) + 2):
-        first, pool = i == 0, i < len(pooled)
-        residual = x
-        if not first:
-            residual = layers.ReLU(name=f"block_{i}_relu_0")(networks.normalize(x, normalization, f"block_{i}_norm_0"))
-        residual = networks.normalize(conv(residual, 3, f"block_{i}_conv_0"), normalization, f"block_{i}_norm_1")
-        residual = conv(layers.ReLU(name=f"block_{i}_relu_1")(residual), 3, f"block_{i}_conv_1")
-        shortcut = x
-        if pool:
-            residual = _halved(residual, f"block_{i}_pool")
-            # pooling and a 1x1 convolution commute: the cheaper order
-            shortcut = conv(_halved(x, f"block_{i}_shortcut_pool"), 1, f"block_{i}_shortcut")
-        x = layers.Add(name=f"block_{i}")([residual, shortcut])
-        if pool and pooled[i] == attended:
-            x = SelfAttention(normalization == "spectral", stable_rank, initializer, name="attention")(x)
+        x = halving_block(x, filters, kernels, normalization, i, pool=i < len(pooled))
+        x = kernels.attention(x) if i < len(pooled) and pooled[i] == attended else x
     x = layers.ReLU(name="relu")(networks.normalize(x, normalization, "norm"))
-    features = SumOverMap(name="features")(x)
-    if not project:
-        logits = wrap(layers.Dense(1, kernel_initializer=initializer, name="logits"))(features)
-        return keras.Model(images, networks.float32(logits), name="discriminator")
+    return SumOverMap(name="features")(x)
+
+
+def halving_block(x, filters, kernels, normalization, i, pool):
+    """Block number i of a discriminator, which halves the side if `pool`."""
+    residual = x
+    if i:
+        residual = layers.ReLU(name=f"block_{i}_relu_0")(networks.normalize(x, normalization, f"block_{i}_norm_0"))
+    residual = kernels.convolution(residual, filters, 3, f"block_{i}_conv_0")
+    residual = networks.normalize(residual, normalization, f"block_{i}_norm_1")
+    residual = layers.ReLU(name=f"block_{i}_relu_1")(residual)
+    residual = kernels.convolution(residual, filters, 3, f"block_{i}_conv_1")
+    shortcut = x
+    if pool:
+        residual = halved(residual, f"block_{i}_pool")
+        # pooling and a 1x1 convolution commute: the cheaper order
+        shortcut = kernels.convolution(halved(x, f"block_{i}_shortcut_pool"), filters, 1, f"block_{i}_shortcut")
+    return layers.Add(name=f"block_{i}")([residual, shortcut])
+
+
+def projection_discriminator(image_size, channels, num_classes, filters, kernels, attention=False):
+    """`shrunk`, then the logits of a projection discriminator (Miyato and Koyama, 2018): from [images, labels]."""
+    images = networks.images_input(image_size, channels)
+    features = shrunk(images, filters, kernels, attention=attention)
     labels = networks.labels_input(num_classes)
-    logits = networks.projection(features, labels, num_classes, wrap, initializer)
+    logits = networks.projection(features, labels, num_classes, kernels.wrap, kernels.initializer)
     return keras.Model([images, labels], networks.float32(logits), name="discriminator")
+
+
+def attended_side(sides: list[int]) -> int:
+    """The largest side that attention is affordable at."""
+    return max(side for side in sides if side <= _LARGEST_ATTENTION)
+
+
+def upsampled(x, side, name):
+    """Twice the side, cropped to `side` pixels."""
+    return networks.cropped(layers.UpSampling2D(2, name=name)(x), side, f"{name}_crop")
+
+
+def halved(x, name):
+    """Half the side, rounded up, by average pooling."""
+    return layers.AveragePooling2D(2, padding="same", name=name)(x)
 
 
 @keras.saving.register_keras_serializable("models_zoo")
@@ -179,33 +178,3 @@ class SumOverMap(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])
-
-
-def _hierarchical(latents, labels, blocks, num_classes, embedding_dim, initializer):
-    """The part of the latents for the first layer, and for each block its part beside the class embedding."""
-    part = latents.shape[-1] // (blocks + 1)
-    if part < 1:
-        raise ValueError(
-            f"latent_dim must be at least {blocks + 1}, one for the first layer and each block. "
-            f"Received: latent_dim={latents.shape[-1]}"
-        )
-    embedding = layers.Embedding(
-        num_classes, embedding_dim, embeddings_initializer=initializer, name="class_embedding"
-    )(labels)
-    start = latents.shape[-1] - part * blocks
-    parts = [latents[:, start + i * part : start + (i + 1) * part] for i in range(blocks)]
-    conditions = [layers.Concatenate(name=f"condition_{i}")([embedding, z]) for i, z in enumerate(parts)]
-    return latents[:, :start], conditions
-
-
-def _attended(sides):
-    """The largest side that attention is affordable at."""
-    return max(side for side in sides if side <= _LARGEST_ATTENTION)
-
-
-def _upsampled(x, side, name):
-    return networks.cropped(layers.UpSampling2D(2, name=name)(x), side, f"{name}_crop")
-
-
-def _halved(x, name):
-    return layers.AveragePooling2D(2, padding="same", name=name)(x)

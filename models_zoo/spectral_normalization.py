@@ -3,11 +3,17 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
+from keras import layers, ops
 
-_KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "Dense": "kernel", "Embedding": "embeddings"}
+from models_zoo import checks
+
+# layer -> (attribute that holds its kernel, the kernel's axis of output channels)
+_KERNELS = {
+    **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense), ("kernel", -1)),
+    **dict.fromkeys((layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose), ("kernel", -2)),
+    layers.Embedding: ("embeddings", -1),
+}
 _SMALLEST = 1e-12  # norms below it count as zero
-_OUTPUT_AXIS = {"Conv2DTranspose": -2}  # the last axis everywhere else
 
 
 @keras.saving.register_keras_serializable("models_zoo")
@@ -23,7 +29,9 @@ class SpectralNormalization(keras.layers.Wrapper):
     gradient at sigma, and does not normalize at all when `training` is false.
 
     Args:
-        layer: a `Conv2D`, `Conv2DTranspose`, `Dense` or `Embedding` layer.
+        layer: a `Dense`, `Embedding`, convolution or transposed convolution in one, two or three dimensions, or a
+            subclass of one of them. A depthwise or separable convolution is none of these: its channels each see an
+            input of their own, so its norm is not that of one matrix with a row per output channel.
         power_iterations: iterations in one `update`; the paper uses one.
         stable_rank: 0, or a fraction c in (0, 1] of the full rank min(m, n) of the kernel's matrix: the stable rank
             |W|_F^2 / sigma^2 is then kept at c * min(m, n) or below (Sanyal et al., Stable Rank Normalization for
@@ -40,14 +48,11 @@ class SpectralNormalization(keras.layers.Wrapper):
     WARM_UP = 20  # iterations when the layer is built, so that the first step already sees the right norm
 
     def __init__(self, layer, power_iterations=1, stable_rank=0.0, update_in_call=True, **kwargs):
-        if type(layer).__name__ not in _KERNELS:
-            raise ValueError(
-                f"SpectralNormalization wraps {', '.join(_KERNELS)} layers. Received: layer={type(layer).__name__}"
-            )
-        if power_iterations < 1:
-            raise ValueError(f"power_iterations must be at least 1. Received: power_iterations={power_iterations}")
-        if not 0 <= stable_rank <= 1:
-            raise ValueError(f"stable_rank must be in [0, 1], 0 for off. Received: stable_rank={stable_rank}")
+        if not isinstance(layer, tuple(_KERNELS)):
+            names = ", ".join(sorted(kind.__name__ for kind in _KERNELS))
+            raise ValueError(f"layer must be one of {names}, or of a subclass. Received: layer={type(layer).__name__}")
+        checks.at_least_one("power_iterations", power_iterations)
+        checks.require(0 <= stable_rank <= 1, "stable_rank", stable_rank, "in [0, 1], 0 for off")
         # Without autocasting, W, u and sigma stay float32 under mixed precision; the wrapped layer casts for itself.
         super().__init__(layer, autocast=False, **kwargs)
         self.power_iterations = power_iterations
@@ -110,7 +115,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.vector.assign(u)
 
     def _kernel(self):
-        return getattr(self.layer, _KERNELS[type(self.layer).__name__])
+        return getattr(self.layer, self._place()[0])
 
     def _vectors(self):
         """u and v = W^T u / |W^T u|, which count as constants."""
@@ -141,7 +146,10 @@ class SpectralNormalization(keras.layers.Wrapper):
         return ops.moveaxis(ops.reshape(matrix, (channels, *shape)), 0, axis)
 
     def _output_axis(self):
-        return _OUTPUT_AXIS.get(type(self.layer).__name__, -1)
+        return self._place()[1]
+
+    def _place(self):
+        return next(place for kind, place in _KERNELS.items() if isinstance(self.layer, kind))
 
 
 def _normalize(vector):

@@ -35,15 +35,16 @@ in its non-saturating form.
 """
 
 import keras
+import tensorflow as tf
 from keras import layers
 
-from models_zoo import networks
+from models_zoo import auxiliary, checks, networks
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES, class_cross_entropy
 from models_zoo.minibatch_discrimination import MinibatchDiscrimination
 
 _GENERATOR_CHANNELS = (512, 256, 128, 64)
-_DISCRIMINATOR_TABLE = ((5, 16), (5, 32), (3, 64), (5, 128), (3, 256), (3, 512))  # kernel size, filters
+_DISCRIMINATOR_TABLE = ((5, 16), (5, 32), (3, 64), (5, 128), (3, 256), (3, 512))  # kernel size, channels
 
 
 class VTGAN(GAN):
@@ -54,38 +55,38 @@ class VTGAN(GAN):
         **kwargs: as in `GAN`.
     """
 
-    losses = ("non_saturating", "minimax")
-    logged = (*GAN.logged, "d_class_real", "d_class_fake", "g_class")
+    default_loss = "non_saturating"
+    logged = (*GAN.logged, *auxiliary.LOGGED)
     conditional = True
 
     def __init__(self, *args, label_smoothing=0.1, **kwargs):
         super().__init__(*args, **kwargs)
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1). Received: label_smoothing={label_smoothing}")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = checks.fraction("label_smoothing", label_smoothing)
 
     @classmethod
     def networks(
         cls, image_size, channels, latent_dim, width, num_classes=None, *, minibatch_kernels=30, minibatch_dim=3
     ):
         """`minibatch_kernels` of `minibatch_dim` dimensions each; 0 kernels for no minibatch discrimination."""
-        if minibatch_kernels < 0 or minibatch_dim < 1:
-            raise ValueError(
-                f"minibatch_kernels must be 0 or more and minibatch_dim 1 or more. "
-                f"Received: {minibatch_kernels=}, {minibatch_dim=}"
-            )
+        checks.not_negative("minibatch_kernels", minibatch_kernels)
+        checks.at_least_one("minibatch_dim", minibatch_dim)
         return (
             generator(image_size, channels, latent_dim, width, num_classes),
             discriminator(image_size, channels, width, num_classes, minibatch_kernels, minibatch_dim),
         )
 
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
+            d_logs = self.discriminator_step(real, labels, index)  # -(source + classes with smoothed targets)
+        g_logs = self.generator_step(tf.shape(real)[0])  # -log P(S = real | G) - log P(C = c | G)
+        return self.finish_step(d_logs | g_logs)
+
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
         of_real, of_fake = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
         source = LOSSES[self.adversarial_loss].discriminator(of_real["logits"], of_fake["logits"])
-        class_real = class_cross_entropy(of_real["class_logits"], labels, self.label_smoothing)
-        class_fake = class_cross_entropy(of_fake["class_logits"], fake_labels, self.label_smoothing)
-        logs = {"d_class_real": class_real, "d_class_fake": class_fake}
-        return source + class_real + class_fake, logs | self.opinions(of_real["logits"], of_fake["logits"])
+        classes = auxiliary.class_losses(of_real, labels, of_fake, fake_labels, self.label_smoothing)
+        loss = source + classes["d_class_real"] + classes["d_class_fake"]
+        return loss, classes | self.opinions(of_real["logits"], of_fake["logits"])
 
     def generator_loss(self, fake, labels):
         outputs = self.judge(fake, labels)
@@ -97,36 +98,26 @@ class VTGAN(GAN):
 def generator(image_size, channels, latent_dim, width, num_classes):
     """The left half of the table, from normal latents, which it makes uniform in [-1, 1] first."""
     path = networks.sizes(image_size, largest_base=2)[::-1]
-    table = [networks.scaled(filters, width) for filters in _GENERATOR_CHANNELS]
-    filters = [table[0]] * (len(path) - 1 - len(table)) + table[-(len(path) - 1) :]
+    filters = networks.channels_of(_GENERATOR_CHANNELS, len(path) - 1, width)
     latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
-    uniform = networks.UniformNoise(name="uniform")(latents)
-    x = layers.Concatenate(name="latents_and_class")([uniform, networks.one_hot(labels, num_classes)])
-    x = layers.Dense(path[0] ** 2 * filters[0], kernel_initializer=networks.normal(), name="project")(x)
-    x = layers.LeakyReLU(0.2, name="lrelu")(layers.Reshape((path[0], path[0], filters[0]), name="reshape")(x))
-    for i, side in enumerate(path[1:-1]):
-        x = networks.doubled(x, filters[i + 1], 5, side, f"deconv_{i}", kernel_initializer=networks.normal())
-        x = networks.batch_normalization(f"norm_{i}")(layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x))
-    x = networks.doubled(x, channels, 5, path[-1], "to_image", kernel_initializer=networks.normal())
-    return keras.Model([latents, labels], networks.tanh_images(x), name="generator")
+
+    def block(x, i):
+        return networks.batch_normalization(f"norm_{i}")(layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x))
+
+    x = auxiliary.with_class(networks.UniformNoise(name="uniform")(latents), labels, num_classes)
+    activate = layers.LeakyReLU(0.2, name="lrelu")
+    return auxiliary.generator([latents, labels], x, path, filters, channels, activate, block)
 
 
 def discriminator(image_size, channels, width, num_classes, minibatch_kernels, minibatch_dim):
     """The right half of the table; gives `logits` [B, 1] of the source and `class_logits` [B, num_classes]."""
-    images = x = networks.images_input(image_size, channels)
-    for i, strides in enumerate(networks.strides_of_six(image_size)):
-        kernel_size, filters = _DISCRIMINATOR_TABLE[i]
-        x = layers.Conv2D(
-            networks.scaled(filters, width),
-            kernel_size,
-            strides,
-            padding="same",
-            kernel_initializer=networks.normal(),
-            name=f"conv_{i}",
-        )(x)
+
+    def block(x, i):
         x = layers.LeakyReLU(0.2, name=f"lrelu_{i}")(x)
-        x = networks.batch_normalization(f"norm_{i}")(x) if 0 < i < 5 else x
-    x = layers.Flatten(name="flatten")(x)
+        return networks.batch_normalization(f"norm_{i}")(x) if 0 < i < 5 else x
+
+    images = networks.images_input(image_size, channels)
+    x = auxiliary.six_convolutions(images, _DISCRIMINATOR_TABLE, width, block)
     if minibatch_kernels:
         x = MinibatchDiscrimination(minibatch_kernels, minibatch_dim, name="minibatch_discrimination")(x)
-    return keras.Model(images, networks.source_and_class(x, num_classes), name="discriminator")
+    return keras.Model(images, auxiliary.source_and_class(x, num_classes), name="discriminator")

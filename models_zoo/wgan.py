@@ -16,8 +16,9 @@ Wasserstein distance up to the unknown constant that c stands for.
 
 import tensorflow as tf
 
+from models_zoo import checks, networks
 from models_zoo.gan import GAN
-from models_zoo.networks import NORMALIZATIONS, dcgan, require
+from models_zoo.losses import wasserstein_discriminator, wasserstein_generator
 
 
 class WGAN(GAN):
@@ -28,23 +29,34 @@ class WGAN(GAN):
         **kwargs: as in `GAN`.
     """
 
-    raw_scores = True
-    losses = ("wasserstein",)
+    default_loss = "wasserstein"
+    only_losses = ("wasserstein",)
 
     def __init__(self, *args, clip=0.01, **kwargs):
         super().__init__(*args, **kwargs)
-        if clip <= 0:
-            raise ValueError(f"clip must be positive. Received: clip={clip}")
-        self.clip = clip
+        self.clip = checks.positive("clip", clip)
 
     @classmethod
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="batch"):
         """`normalization` of the critic: batch, layer or none."""
-        require("normalization", normalization, [name for name in NORMALIZATIONS if name != "spectral"])
-        return dcgan(image_size, channels, latent_dim, width, normalization)
+        checks.one_of("normalization", normalization, ("batch", "layer", "none"))
+        return networks.dcgan(image_size, channels, latent_dim, width, normalization)
 
-    def discriminator_step(self, images, labels=None, index=0):
-        logs = super().discriminator_step(images, labels, index)
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # n_critic times
+            d_logs = self.discriminator_step(real, labels, index)  # D(G(z)) - D(x)
+            self.clip_weights()
+        g_logs = self.generator_step(tf.shape(real)[0])  # -D(G(z))
+        return self.finish_step(d_logs | g_logs)
+
+    def discriminator_loss(self, real, labels, fake, fake_labels, index):
+        real_scores, fake_scores = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        return wasserstein_discriminator(real_scores, fake_scores), self.opinions(real_scores, fake_scores)
+
+    def generator_loss(self, fake, labels):
+        return wasserstein_generator(self.judge(fake, labels)), {}
+
+    def clip_weights(self):
+        """Every weight of the critic into [-c, c]."""
         for variable in self.discriminator.trainable_variables:
             variable.assign(tf.clip_by_value(variable, -self.clip, self.clip))
-        return logs

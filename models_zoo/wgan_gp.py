@@ -15,8 +15,12 @@ for every channel. Frank and Juracek, Recent Advances in GANs, keep the batch no
 follows the original. Their second formula lets x_hat and the generated images share a symbol.
 """
 
+import tensorflow as tf
+
+from models_zoo import checks, networks
 from models_zoo.gan import GAN
-from models_zoo.networks import dcgan, require
+from models_zoo.losses import LOSSES
+from models_zoo.penalties import wgan_gp
 
 
 class WGANGP(GAN):
@@ -27,23 +31,26 @@ class WGANGP(GAN):
         **kwargs: as in `GAN`.
     """
 
-    raw_scores = True
-    losses = ("wasserstein",)
+    default_loss = "wasserstein"
     logged = (*GAN.logged, "gradient_penalty")
+    networks = staticmethod(networks.dcgan_of_single_samples)
 
     def __init__(self, *args, penalty_weight=10.0, **kwargs):
         super().__init__(*args, **kwargs)
-        if penalty_weight < 0:
-            raise ValueError(f"penalty_weight must be 0 or more. Received: penalty_weight={penalty_weight}")
-        self.penalty_weight = penalty_weight
+        self.penalty_weight = checks.not_negative("penalty_weight", penalty_weight)
 
-    @classmethod
-    def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, normalization="none"):
-        """`normalization` of the critic: none or layer."""
-        require("normalization", normalization, ["none", "layer"])
-        return dcgan(image_size, channels, latent_dim, width, normalization)
+    def train_step(self, batch):
+        for index, (real, labels) in enumerate(self.parts(batch)):  # n_critic times
+            d_logs = self.discriminator_step(real, labels, index)  # D(G(z)) - D(x) + lambda (|grad D(x_hat)| - 1)^2
+        g_logs = self.generator_step(tf.shape(real)[0])  # -D(G(z))
+        return self.finish_step(d_logs | g_logs)
 
     def discriminator_loss(self, real, labels, fake, fake_labels, index):
-        loss, logs = super().discriminator_loss(real, labels, fake, fake_labels, index)
-        penalty = self.gradient_penalty("wgan_gp", real, labels, fake, index)
-        return loss + self.penalty_weight * penalty, {**logs, "gradient_penalty": penalty}
+        real_logits, fake_logits = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
+        loss = LOSSES[self.adversarial_loss].discriminator(real_logits, fake_logits)
+        penalty = self.penalty(wgan_gp, real, labels, fake, index)
+        logs = {"gradient_penalty": penalty} | self.opinions(real_logits, fake_logits)
+        return loss + self.penalty_weight * penalty, logs
+
+    def generator_loss(self, fake, labels):
+        return LOSSES[self.adversarial_loss].generator(self.judge(fake, labels)), {}
