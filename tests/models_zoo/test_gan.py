@@ -1,5 +1,7 @@
 """One step of every variant, the average, the state, and training by plain Keras."""
 
+import inspect
+import json
 import subprocess
 import sys
 
@@ -9,10 +11,13 @@ import pytest
 import tensorflow as tf
 
 from models_zoo import VARIANTS, load_variant, randomness
-from models_zoo.gan import GAN
+from models_zoo.gan import GAN, is_conditional
+from models_zoo.losses import LOSSES, AdversarialLoss
 from models_zoo.networks import Dropout
 
-BATCH = 4
+pytestmark = pytest.mark.usefixtures("short_warm_up")
+
+SIZE, BATCH = 16, 4
 CLASSES = 5
 LABELS = tf.constant([0, 3, 1, 4])
 # Losses whose gradient at the discriminator's last bias is zero: the difference of two means, and the hinge inside its
@@ -20,7 +25,7 @@ LABELS = tf.constant([0, 3, 1, 4])
 STILL = {"wasserstein": "logits/bias", "hinge": "logits/bias"}
 
 
-def build(name="dcgan", size=32, compiled=True, channels=3, networks=None, **arguments):
+def build(name="dcgan", size=SIZE, compiled=True, channels=3, networks=None, **arguments):
     keras.utils.set_random_seed(0)
     variant = load_variant(name)
     pair = variant.networks(size, channels, 8, 0.1, CLASSES, **(networks or {}))
@@ -34,7 +39,7 @@ def build(name="dcgan", size=32, compiled=True, channels=3, networks=None, **arg
     return gan
 
 
-def real_images(size=32, count=BATCH):
+def real_images(size=SIZE, count=BATCH):
     return tf.constant(np.random.default_rng(0).uniform(-1, 1, (count, size, size, 3)), tf.float32)
 
 
@@ -44,6 +49,42 @@ def snapshot(network):
 
 def same(before, after):
     return [np.array_equal(one, other) for one, other in zip(before, after, strict=True)]
+
+
+def state_of(gan):
+    return {key: variable.numpy().copy() for key, variable in gan.state().items()}
+
+
+def put(gan, state):
+    for key, variable in gan.state().items():
+        variable.assign(state[key])
+
+
+@pytest.fixture(scope="module")
+def twins_as_built():
+    """name -> two GANs of a variant that were built alike, and what they began with."""
+    built = {}
+
+    def pair_of(name):
+        if name not in built:
+            built.clear()  # one variant at a time: the tests come ordered by it
+            pair = build(name), build(name)
+            built[name] = pair, state_of(pair[0])
+        return built[name]
+
+    return pair_of
+
+
+@pytest.fixture
+def twins(request, twins_as_built):
+    """Two GANs of the variant that the test is for, built once for all tests here, as they were built."""
+    pair, beginning = twins_as_built(request.param)
+    for gan in pair:
+        put(gan, beginning)
+    return pair
+
+
+EVERY_VARIANT = pytest.mark.parametrize("twins", VARIANTS, indirect=True, scope="module")
 
 
 @pytest.mark.parametrize("size", [32, 108])
@@ -70,9 +111,9 @@ def test_a_step_moves_exactly_what_it_should(name, size):
     assert all(np.isfinite(float(value)) for value in logs.values())
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_trains_under_plain_keras(name):
-    gan = build(name)
+@EVERY_VARIANT
+def test_trains_under_plain_keras(twins):
+    gan = twins[0]
     weights = snapshot(gan.generator)
     dataset = tf.data.Dataset.from_tensor_slices((real_images(count=12), tf.tile(LABELS, [3]))).batch(BATCH)
     history = gan.fit(dataset, epochs=2, verbose=0).history
@@ -87,43 +128,52 @@ def test_trains_under_plain_keras_with_labels_names_of_optimizers_and_several_up
     dataset = tf.data.Dataset.from_tensor_slices((real_images(count=17), tf.zeros(17, tf.int32)))
     gan.fit(dataset.batch(2 * BATCH, drop_remainder=True), verbose=0)
     assert int(gan.step.numpy()) == 2 and int(gan.discriminator_optimizer.iterations.numpy()) == 4
-    assert gan(tf.zeros((3, 8))).shape == (3, 32, 32, 3)
+    assert gan(tf.zeros((3, 8))).shape == (3, SIZE, SIZE, 3)
     assert len(gan.state()) == len({id(variable) for variable in gan.state().values()})
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_no_two_layers_begin_with_the_same_numbers(name):
+@EVERY_VARIANT
+def test_no_two_layers_begin_with_the_same_numbers(twins):
     """An initializer that is used twice draws the same numbers twice."""
-    gan = build(name)
+    gan = twins[0]
     for network in (gan.generator, gan.discriminator):
         kernels = [v.numpy().ravel() for v in network.trainable_variables if len(v.shape) > 1 and v.numpy().std() > 0]
         beginnings = [tuple(np.round(kernel[:3] / kernel.std(), 4)) for kernel in kernels]
         assert len(set(beginnings)) == len(beginnings) > 1
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_same_seed_gives_the_same_weights_in_another_process(name):
-    """Initializers made while importing would draw their seeds before any seed is set."""
+def sum_of_weights(name):
+    keras.utils.set_random_seed(0)
+    pair = load_variant(name).networks(SIZE, 3, 8, 0.1, CLASSES)
+    return sum(float(np.abs(v.numpy()).sum(dtype=np.float64)) for n in pair for v in n.trainable_variables)
+
+
+@pytest.fixture(scope="module")
+def sums_of_another_process():
+    """Of every variant, the sum of the magnitudes of its weights, its file imported after the seed was set."""
     code = (
-        f"import keras, numpy as np; keras.utils.set_random_seed(0)\n"
-        f"from models_zoo import load_variant\n"
-        f"pair = load_variant('{name}').networks(32, 3, 8, 0.1, {CLASSES})\n"
-        f"print(sum(float(np.abs(v.numpy()).sum(dtype=np.float64)) for n in pair for v in n.trainable_variables))"
+        f"import json, keras, numpy as np\n"
+        f"from models_zoo import VARIANTS, load_variant\n"
+        f"SIZE, CLASSES = {SIZE}, {CLASSES}\n"
+        f"{inspect.getsource(sum_of_weights)}\n"
+        f"print(json.dumps({{name: sum_of_weights(name) for name in VARIANTS}}))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    keras.utils.set_random_seed(0)
-    pair = load_variant(name).networks(32, 3, 8, 0.1, CLASSES)
-    variables = [v for network in pair for v in network.trainable_variables]
-    assert float(printed) == sum(float(np.abs(v.numpy()).sum(dtype=np.float64)) for v in variables)
+    return json.loads(printed)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_state_is_complete_and_uniquely_named(name):
-    gan = build(name)
+def test_the_same_seed_gives_the_same_weights_in_another_process(name, sums_of_another_process):
+    """Initializers made while importing would draw their seeds before any seed is set."""
+    assert sums_of_another_process[name] == sum_of_weights(name)
+
+
+@EVERY_VARIANT
+def test_state_is_complete_and_uniquely_named(twins):
+    gan, other = twins
     everything = [*gan.variables, *gan.generator_optimizer.variables, *gan.discriminator_optimizer.variables]
     everything += [variable for metric in gan.metrics for variable in metric.variables]
     assert {id(v) for v in gan.state().values()} == {id(v) for v in everything}
-    other = build(name)
     assert list(other.state()) == list(gan.state()), "names must not depend on what else the process built"
     for part in (
         "generator/",
@@ -136,10 +186,10 @@ def test_state_is_complete_and_uniquely_named(name):
         assert any(key.startswith(part) for key in gan.state())
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variable_of_the_state_matters(name):
+@EVERY_VARIANT
+def test_every_variable_of_the_state_matters(twins):
     """Steps from a copied state equal steps of the original to the bit; nothing lives outside the state."""
-    first, second = build(name), build(name)
+    first, second = twins
     for _ in range(2):
         first.train_step((real_images(), LABELS))
     for key, variable in first.state().items():
@@ -154,8 +204,9 @@ def test_average_follows_its_formula():
     gan = build(ema_decay=0.9)
     weight = gan.generator.trainable_variables[0]
     expected = weight.numpy().astype(np.float64)
+    step = tf.function(gan.train_step)
     for t in range(25):
-        gan.train_step(real_images())
+        step(real_images())
         decay = min(0.9, (1 + t) / (10 + t))
         expected = decay * expected + (1 - decay) * weight.numpy()
     np.testing.assert_allclose(gan.ema_generator.weights[0].numpy(), expected, rtol=1e-5, atol=1e-7)
@@ -230,13 +281,78 @@ def test_discriminator_steps_split_the_batch():
     assert int(gan.generator_optimizer.iterations.numpy()) == 1
 
 
-@pytest.mark.parametrize("loss", load_variant("sngan").losses)
-def test_the_loss_option_changes_the_step(loss):
-    logs = build("sngan", loss=loss).train_step(real_images())
-    others = [
-        build("sngan", loss=other).train_step(real_images()) for other in load_variant("sngan").losses if other != loss
-    ]
-    assert all(float(other["g_loss"]) != float(logs["g_loss"]) for other in others)
+@pytest.fixture(scope="module")
+def steps_of_losses():
+    """The losses of one step of SNGAN, by the name of the adversarial loss."""
+    steps = {loss: build("sngan", loss=loss).train_step(real_images()) for loss in LOSSES}
+    return {loss: (float(logs["d_loss"]), float(logs["g_loss"])) for loss, logs in steps.items()}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_option_changes_the_step(loss, steps_of_losses):
+    """Both losses: as a generator's, the hinge and the Wasserstein loss are one."""
+    others = [values for other, values in steps_of_losses.items() if other != loss]
+    assert len(others) == len(LOSSES) - 1 and steps_of_losses[loss] not in others
+
+
+TAKE_ANY_LOSS = [name for name in VARIANTS if not load_variant(name).only_losses]
+
+
+def test_only_algorithms_with_a_loss_of_their_own_take_no_other():
+    assert set(VARIANTS) - set(TAKE_ANY_LOSS) == {"lsgan", "wgan", "ebgan", "began"}
+
+
+@pytest.mark.parametrize("name", TAKE_ANY_LOSS)
+def test_a_new_loss_in_the_table_is_descended_by_every_variant_that_takes_any(name, monkeypatch):
+    hinge = LOSSES["hinge"]
+    added = AdversarialLoss(
+        lambda real, fake: 100 + hinge.discriminator(real, fake), lambda fake: 10 - hinge.generator(fake)
+    )
+    monkeypatch.setitem(LOSSES, "added", added)
+    gan, plain = build(name, loss="added"), build(name, loss="hinge")
+    assert gan.adversarial_loss == "added" and load_variant(name).default_loss in LOSSES
+    one, other = (g.discriminator_step(real_images(), LABELS) for g in (gan, plain))
+    assert float(one["d_loss"]) == pytest.approx(100 + float(other["d_loss"]), rel=1e-6)
+    one, other = (g.generator_step(BATCH) for g in (gan, plain))
+    classes = float(one.get("g_class", 0))
+    assert float(one["g_loss"]) - classes == pytest.approx(10 - (float(other["g_loss"]) - classes), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_scores_are_logged_as_they_are_and_logits_as_probabilities(loss):
+    given = tf.constant([[-1.0], [3.0]]), tf.constant([[0.5], [0.0]])
+    logs = build("dcgan", loss=loss).opinions(*given)
+    of_scores = loss in ("least_squares", "least_squares_pearson", "wasserstein")
+    for name, logits in zip(("d_real", "d_fake"), given, strict=True):
+        seen = logits.numpy() if of_scores else 1 / (1 + np.exp(-logits.numpy()))
+        assert float(logs[name]) == pytest.approx(seen.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variants_file_is_its_algorithm(name):
+    """Its own step of a few lines, and its own losses, in a file that fits on a wall."""
+    variant = load_variant(name)
+    assert {"train_step", "discriminator_loss", "generator_loss", "networks"} <= set(vars(variant))
+    assert GAN in variant.__bases__
+    assert len(inspect.getsource(variant.train_step).splitlines()) <= 15
+    assert len(inspect.getsource(inspect.getmodule(variant)).splitlines()) < (220 if name == "cgan" else 150)
+
+
+def test_the_base_has_no_algorithm():
+    gan = GAN.__new__(GAN)
+    for call in (
+        lambda: gan.train_step(None),
+        lambda: gan.discriminator_loss(*[None] * 5),
+        lambda: gan.generator_loss(None, None),
+        lambda: GAN.networks(32, 3, 8, 1.0),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
+def test_a_network_is_conditional_if_it_takes_labels():
+    for name, expected in (("dcgan", [False, False]), ("acgan", [True, False]), ("sagan", [True, True])):
+        assert [is_conditional(network) for network in load_variant(name).networks(16, 3, 8, 0.05, 5)] == expected
 
 
 def test_noise_differs_by_seed_step_use_and_index():
@@ -269,7 +385,10 @@ def test_labels_of_a_seed_are_a_prefix_and_uniform():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"loss": "hinge"}, "loss must be one of non_saturating, minimax for DCGAN. Received: loss='hinge'"),
+        (
+            {"loss": "margin"},
+            "loss must be one of non_saturating, minimax, .* for DCGAN. Received: loss='margin'",
+        ),
         ({"discriminator_steps": 0}, "discriminator_steps must be at least 1. Received: discriminator_steps=0"),
         ({"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\). Received: ema_decay=1.0"),
     ],
@@ -290,11 +409,18 @@ def test_variants_are_gans():
 
 @pytest.mark.parametrize("name", ["acgan", "cgan", "sagan"])
 def test_labels_come_as_b_or_b_1_and_as_any_integer(name):
-    logs = [
-        {key: float(value) for key, value in build(name).train_step((real_images(), labels)).items()}
-        for labels in (LABELS, tf.cast(LABELS, tf.int64)[:, None], tf.cast(LABELS, tf.uint8))
-    ]
+    gan, logs = build(name), []
+    beginning = state_of(gan)
+    for labels in (LABELS, tf.cast(LABELS, tf.int64)[:, None], tf.cast(LABELS, tf.uint8)):
+        put(gan, beginning)
+        logs.append({key: float(value) for key, value in gan.train_step((real_images(), labels)).items()})
     assert logs[0] == logs[1] == logs[2]
+
+
+@pytest.fixture(scope="module")
+def steps_of_acgan():
+    gan = build("acgan")
+    return gan.train_step, tf.function(gan.train_step)
 
 
 @pytest.mark.parametrize(
@@ -306,9 +432,8 @@ def test_labels_come_as_b_or_b_1_and_as_any_integer(name):
         (LABELS - 1, tf.errors.InvalidArgumentError, "labels must be from 0 to 4"),
     ],
 )
-def test_wrong_labels_are_refused(labels, error, message):
-    gan = build("acgan")
-    for step in (gan.train_step, tf.function(gan.train_step)):
+def test_wrong_labels_are_refused(labels, error, message, steps_of_acgan):
+    for step in steps_of_acgan:
         with pytest.raises(error, match=message):
             step((real_images(), labels))
 

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from models_zoo import VARIANTS, load_variant, networks
+from models_zoo import VARIANTS, auxiliary, load_variant, networks
+from models_zoo.gan import is_conditional
 from models_zoo.resnet import SumOverMap
 from models_zoo.spectral_normalization import SpectralNormalization
 
@@ -292,7 +293,7 @@ def test_every_variant_has_networks_for_every_size(name, size, monkeypatch):
         images = generator(given)
     assert images.shape == (2, size, size, 3) and images.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(images)) < float(tf.reduce_max(images)) <= 1
-    outputs = discriminator([images, labels] if len(discriminator.inputs) == 2 else images)
+    outputs = discriminator([images, labels] if is_conditional(discriminator) else images)
     assert all(np.isfinite(output.numpy()).all() for output in tf.nest.flatten(outputs))
 
 
@@ -309,7 +310,7 @@ def test_every_variant_has_networks_for_every_size(name, size, monkeypatch):
     ],
 )
 def test_strides_of_six_convolutions(size, strides, last):
-    assert networks.strides_of_six(size) == strides
+    assert auxiliary.strides_of_six(size) == strides
     for stride in strides:
         size = -(-size // stride)
     assert size == last

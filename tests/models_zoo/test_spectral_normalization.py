@@ -180,7 +180,7 @@ def test_conformance(name, tmp_path):
 
 
 def test_refuses_what_it_cannot_wrap():
-    with pytest.raises(ValueError, match="wraps Conv2D.*Received: layer=ReLU"):
+    with pytest.raises(ValueError, match="must be one of Conv1D, .*Embedding, or of a subclass. Received: layer=ReLU"):
         SpectralNormalization(layers.ReLU())
     with pytest.raises(ValueError, match="at least 1. Received: power_iterations=0"):
         SpectralNormalization(layers.Dense(3), power_iterations=0)
