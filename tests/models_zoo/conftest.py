@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-for _name in ("small_gans", "papers"):  # the tests are no package, so these can be imported by name only from here on
+for _name in (
+    "small_gans",
+    "papers",
+    "layer_tables",
+):  # the tests are no package, so these can be imported by name only from here on
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
     sys.modules[_name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules[_name])

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from layer_tables import full
 
 from models_zoo import VARIANTS, auxiliary, load_variant, networks
 from models_zoo.gan import is_conditional
 from models_zoo.resnet import SumOverMap
 from models_zoo.spectral_normalization import SpectralNormalization
+
+pytestmark = pytest.mark.usefixtures("short_warm_up")
 
 SIZES = {28: [28, 14, 7], 32: [32, 16, 8, 4], 64: [64, 32, 16, 8, 4], 108: [108, 54, 27, 14, 7], 16: [16, 8, 4]}
 
@@ -83,10 +86,6 @@ def trainable(network):
 
 def shapes_of(network):
     return tf.nest.map_structure(lambda output: output.shape, network.output)
-
-
-def full(name, latent_dim, **options):
-    return load_variant(name).networks(32, 3, latent_dim, 1.0, 10, **options)
 
 
 def conv(kernel_size, inputs, outputs, bias=True):

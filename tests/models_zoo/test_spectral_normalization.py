@@ -179,6 +179,47 @@ def test_conformance(name, tmp_path):
     assert with_policy.sigma().dtype == tf.float32
 
 
+class Doubled(layers.Dense):
+    """A subclass, whose kernel is where that of its base is."""
+
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "axis"),
+    [
+        (layers.Conv1D(5, 3), (2, 9, 4), -1),
+        (layers.Conv3D(5, 2), (2, 4, 4, 4, 3), -1),
+        (layers.Conv1DTranspose(5, 4, 2), (2, 6, 3), -2),
+        (layers.Conv3DTranspose(5, 2), (2, 3, 3, 3, 4), -2),
+        (Doubled(6), (4, 5), -1),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_other_dimensions_and_subclasses_are_normalized_too(layer, shape, axis):
+    x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
+    wrapped = SpectralNormalization(layer, stable_rank=0.5)
+    wrapped(x)
+    for _ in range(100):
+        wrapped.update()
+    kernel = layer.kernel.numpy().astype(np.float64)
+    matrix = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
+    assert wrapped.vector.shape == (kernel.shape[axis],)
+    assert float(wrapped.sigma()) == pytest.approx(np.linalg.svd(matrix, compute_uv=False)[0], rel=1e-4)
+    assert wrapped.normalized_kernel().shape == kernel.shape
+    wrapped.stable_rank = 0.0
+    normalized = wrapped(x).numpy()
+    layer.kernel.assign(kernel / np.linalg.svd(matrix, compute_uv=False)[0])
+    np.testing.assert_allclose(normalized, layer(x).numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [layers.DepthwiseConv2D(3), layers.DepthwiseConv1D(3), layers.SeparableConv2D(4, 3)])
+def test_depthwise_convolutions_are_refused_by_name(layer):
+    with pytest.raises(ValueError, match=f"or of a subclass. Received: layer={type(layer).__name__}"):
+        SpectralNormalization(layer)
+
+
 def test_refuses_what_it_cannot_wrap():
     with pytest.raises(ValueError, match="must be one of Conv1D, .*Embedding, or of a subclass. Received: layer=ReLU"):
         SpectralNormalization(layers.ReLU())
