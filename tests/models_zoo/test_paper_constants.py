@@ -241,8 +241,8 @@ def test_kernels_begin_as_the_paper_says(case):
             assert law == "ones" or abs(values.mean(dtype=np.float64)) <= 6 * expected / np.sqrt(values.size), path
 
 
-# Arjovsky (2017) and Gulrajani (2017), algorithm 1; Kodali (2017); Mescheder (2018), section 4.1; Zhao (2017); Berthelot
-# (2017), sections 3.4 and 4; Sridhar (2019), section 3.7
+# Arjovsky (2017) and Gulrajani (2017), algorithm 1; Kodali (2017); Mescheder (2018), section 4.1; Zhao (2017);
+# Berthelot (2017), sections 3.4 and 4; Sridhar (2019), section 3.7
 OF_TRAINING = {
     "dcgan": {},
     "lsgan": {},
