@@ -154,7 +154,7 @@ class GAN(keras.Model):
         latents, fake_labels = self.noise(
             tf.shape(images)[0], randomness.DISCRIMINATOR_LATENTS, randomness.DISCRIMINATOR_LABELS, index
         )
-        fake = unchanged(self.generator, inputs_of(self.generator, latents, fake_labels))
+        fake = unchanged(self.generator, self.generator_inputs(latents, fake_labels))
         real = augment(images, self.augment, self.key(randomness.AUGMENT_REAL, index))
         fake = augment(fake, self.augment, self.key(randomness.AUGMENT_FAKE, index))
         with tf.GradientTape() as tape:
@@ -169,7 +169,7 @@ class GAN(keras.Model):
         latents, labels = self.noise(batch_size, randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator.trainable_variables])
-            fake = self.generator(inputs_of(self.generator, latents, labels), training=True)
+            fake = self.generator(self.generator_inputs(latents, labels), training=True)
             fake = augment(fake, self.augment, self.key(randomness.AUGMENT_GENERATED))
             loss, logs = self.generator_loss(fake, labels)
         norm = descend(self.generator_optimizer, tape, loss, self.generator)

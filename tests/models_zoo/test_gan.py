@@ -186,6 +186,15 @@ def test_state_is_complete_and_uniquely_named(twins):
         assert any(key.startswith(part) for key in gan.state())
 
 
+def test_two_variables_of_one_name_are_refused():
+    gan = build()
+    gan.add_weight(shape=(), name="step")
+    with pytest.raises(
+        ValueError, match=r"Every variable needs a name of its own.*Received: \d+ variables with \d+ names"
+    ):
+        gan.state()
+
+
 @EVERY_VARIANT
 def test_every_variable_of_the_state_matters(twins):
     """Steps from a copied state equal steps of the original to the bit; nothing lives outside the state."""
