@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import tyro
@@ -59,26 +59,43 @@ def parse(kind: type[Arguments], argv: list[str], *, prog: str, default: Any = N
     Raises:
         UsageError: for unknown flags and wrong values, in one or two lines instead of tyro's box.
     """
-    captured = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(captured), _wide_terminal("-h" not in argv and "--help" not in argv):
-            return tyro.cli(
-                kind,
-                args=argv,
-                prog=prog,
-                description=inspect.cleandoc(kind.__doc__ or ""),  # whole: tyro by itself drops the examples
-                default=default,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UsageError(f"{_first_sentence(captured.getvalue())}\n{prog} --help lists what it takes") from None
+    with _one_line(argv, prog):
+        return tyro.cli(
+            kind,
+            args=argv,
+            prog=prog,
+            description=inspect.cleandoc(kind.__doc__ or ""),  # whole: tyro by itself drops the examples
+            default=default,
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+
+
+def parse_some(kind: type[Arguments], argv: list[str], *, prog: str) -> Arguments:
+    """What `kind` has of the flags in `argv`, before the others can be parsed; `--help` is not among them.
+
+    Raises:
+        UsageError: as `parse`.
+    """
+    with _one_line(argv, prog):
+        return tyro.cli(kind, args=argv, prog=prog, return_unknown_args=True, add_help=False)[0]
 
 
 def report(message: str) -> None:
     """A line for the person at the terminal; results go to stdout, this goes to stderr."""
     print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _one_line(argv: list[str], prog: str) -> Iterator[None]:
+    """Turns tyro's box about a wrong argument into a UsageError."""
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured), _wide_terminal("-h" not in argv and "--help" not in argv):
+            yield
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UsageError(f"{_first_sentence(captured.getvalue())}\n{prog} --help lists what it takes") from None
 
 
 @contextlib.contextmanager
