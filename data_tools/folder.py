@@ -53,6 +53,8 @@ def listing(split: str, *, data_dir: Path | None, image_size: int = 0) -> Listin
 def images_in(root: Path) -> Listing:
     """The images in the class folders of `root`, or in `root` itself if there are none.
 
+    Images beside class folders that hold some are left out, and counted.
+
     Raises:
         DataError: if there are none.
     """
@@ -63,12 +65,14 @@ def images_in(root: Path) -> Listing:
     loose = [entry.name for entry in entries if _is_image(entry)]
     if names:
         labels = np.repeat(np.arange(len(class_names), dtype=np.int32), [len(members) for members in by_class])
-        return Listing(root, class_names, labels, names)
+        return Listing(root, class_names, labels, names, left_out=len(loose))
     if loose:
         return Listing(root, (ONLY_CLASS,), np.zeros(len(loose), np.int32), loose)
     if class_names:
         raise DataError(f"the class folders of {root} hold no images ({', '.join(EXTENSIONS)})")
-    raise DataError(f"{root} has no class folders and no images: expected {root}/<class>/<image>.jpg")
+    raise DataError(
+        f"{root} has no class folders and no images: expected {root}/<class>/<image>.jpg or {root}/<image>.jpg"
+    )
 
 
 def split_folder(root: Path, split: str) -> Path:

@@ -43,6 +43,7 @@ class Listing:
         labels: int32 [N].
         names: path of each image below `root`, N of them.
         part: which part of the folder, if not all of it; parts are packed apart.
+        left_out: how many images beside the class folders are not among them.
     """
 
     root: Path
@@ -50,6 +51,7 @@ class Listing:
     labels: np.ndarray
     names: list[str]
     part: str = ""
+    left_out: int = 0
 
     @property
     def has_classes(self) -> bool:
