@@ -5,13 +5,11 @@ import tensorflow as tf
 
 from models_zoo import augmentation, averaging, checks, randomness, spectral_normalization
 from models_zoo.augmentation import augment
-from models_zoo.inputs import check_labels, checked_classes, images_and_labels, inputs_of, is_conditional
+from models_zoo.inputs import checked_classes, images_and_labels, inputs_of
 from models_zoo.losses import LOSSES, named_loss
 from models_zoo.options import keyword_only
 from models_zoo.state import named_state
 from models_zoo.updates import descend, mean_over_replicas, optimizer_for, unchanged
-
-__all__ = ["GAN", "check_labels", "is_conditional"]
 
 
 class GAN(keras.Model):
@@ -23,7 +21,7 @@ class GAN(keras.Model):
     `fit` a dataset with `drop_remainder=True`.
 
     The algorithm is the variant's: its `networks`, `train_step`, `discriminator_loss` and `generator_loss`. Arguments
-    of `networks` and `__init__` that are keyword-only are the variant's options.
+    of `networks` and `__init__` that are keyword-only are the variant's options, unless it overrides `options`.
 
     Args:
         generator: model from latents [B, latent_dim], or from [latents, labels], to images [B, H, W, C] in [-1, 1].
@@ -61,7 +59,9 @@ class GAN(keras.Model):
         discriminator_clip_norm=0.0,
     ):
         super().__init__(name=name)
-        self.adversarial_loss = named_loss(loss or self.default_loss, self.only_losses or LOSSES, type(self).__name__)
+        self.adversarial_loss = named_loss(
+            self.default_loss if loss is None else loss, self.only_losses or LOSSES, type(self).__name__
+        )
         self.discriminator_steps = checks.at_least_one("discriminator_steps", discriminator_steps)
         self.ema_decay = checks.fraction("ema_decay", ema_decay)
         self.num_classes = checked_classes(num_classes, discriminator, self.conditional, type(self).__name__)

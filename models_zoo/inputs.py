@@ -54,9 +54,9 @@ def images_and_labels(batch, variant, num_classes=None):
 def check_labels(labels, num_classes):
     """`labels`; raises InvalidArgumentError, in a graph when it runs, unless all of them are classes."""
     message = f"labels must be from 0 to {num_classes - 1}, as num_classes is {num_classes}"
-    checks = [tf.debugging.assert_non_negative(labels, message), tf.debugging.assert_less(labels, num_classes, message)]
+    made = [tf.debugging.assert_non_negative(labels, message), tf.debugging.assert_less(labels, num_classes, message)]
     # Whatever uses the labels comes after the checks: an embedding would fail in its own words first.
-    with tf.control_dependencies([check for check in checks if check is not None]):
+    with tf.control_dependencies([check for check in made if check is not None]):
         return tf.identity(labels)
 
 

@@ -36,9 +36,8 @@ class R1GAN(GAN):
 
     def train_step(self, batch):
         for index, (real, labels) in enumerate(self.parts(batch)):  # once, unless told
-            d_logs = self.discriminator_step(
-                real, labels, index
-            )  # -log D(x) - log(1 - D(G(z))) + gamma/2 |grad D(x)|^2
+            # -log D(x) - log(1 - D(G(z))) + gamma/2 |grad D(x)|^2
+            d_logs = self.discriminator_step(real, labels, index)
         g_logs = self.generator_step(tf.shape(real)[0])  # -log D(G(z))
         return self.finish_step(d_logs | g_logs)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from models_zoo import load_variant, randomness
-from models_zoo.gan import is_conditional
+from models_zoo.inputs import is_conditional
 from models_zoo.spectral_normalization import SpectralNormalization
 
 SIZE, BATCH, CLASSES, LATENTS, WIDTH = 16, 4, 5, 12, 0.05

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from models_zoo import VARIANTS, load_variant, randomness
-from models_zoo.gan import GAN, is_conditional
+from models_zoo.gan import GAN
+from models_zoo.inputs import is_conditional
 from models_zoo.losses import LOSSES, AdversarialLoss
 from models_zoo.networks import Dropout
 

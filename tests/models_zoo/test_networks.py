@@ -10,7 +10,7 @@ from keras import layers
 from layer_tables import full
 
 from models_zoo import VARIANTS, auxiliary, load_variant, networks
-from models_zoo.gan import is_conditional
+from models_zoo.inputs import is_conditional
 from models_zoo.resnet import SumOverMap
 from models_zoo.spectral_normalization import SpectralNormalization
 
