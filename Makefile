@@ -14,10 +14,10 @@ zoo: .venv/installed
 	$(BIN)/python results/zoo.py
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: lint
-	$(BIN)/python -m pytest -n 2 -m ""
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 lint: .venv/installed-test
 	$(BIN)/ruff check --line-length 120 --select $(RUFF_RULES) $(SOURCES)

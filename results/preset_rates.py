@@ -1,4 +1,4 @@
-"""Seconds per step of every preset on this machine, as the literal that `tfgan_suite/presets.py` holds.
+"""Seconds per step of every preset on this machine, for `tfgan_suite/runs/presets.py`.
 
     python results/preset_rates.py [PRESET ...]
 
@@ -14,15 +14,15 @@ import time
 
 import numpy as np
 
-from tfgan_suite import building, loop
-from tfgan_suite.presets import PRESETS
+from tfgan_suite.runs.presets import PRESETS
+from tfgan_suite.training import building, loop
 
 
 def seconds_per_step(name: str) -> float:
     settings = dataclasses.replace(PRESETS[name].config, num_classes=10)
     run_steps = loop.compiled_steps(building.build(settings), settings)
     count = 1 if settings.width == 1 else 20
-    rows = settings.batch_size * settings.discriminator_steps
+    rows = settings.images_per_step
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, rows, settings.image_size, settings.image_size, 3), dtype=np.uint8)
     labels = rng.integers(0, 10, (count, rows), dtype=np.int32)
@@ -37,4 +37,4 @@ def seconds_per_step(name: str) -> float:
 
 if __name__ == "__main__":
     for preset in sys.argv[1:] or PRESETS:
-        print(f'    "{preset}": {seconds_per_step(preset):.3g},', flush=True)
+        print(f"{preset:20}seconds_per_step={seconds_per_step(preset):.3g}", flush=True)

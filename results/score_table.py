@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgan_suite import classifier, evaluate
+from tfgan_suite import evaluate
+from tfgan_suite.networks import small_classifiers as classifier
 
 HERE = Path(__file__).parent
 IMAGES, SPLITS = (256, 512, 1024), (5, 10)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfgan_suite.presets import PRESETS
+from tfgan_suite.runs.presets import PRESETS
 
 HERE = Path(__file__).parent
 RUNS = HERE / "runs" / "zoo"

@@ -41,10 +41,21 @@ def no_network(refusals):
     assert refusals() == []
 
 
+@pytest.fixture(scope="session")
+def statistics(tmp_path_factory):
+    """Statistics of references, kept for all tests and workers of a run: their key says all that they depend on."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "statistics"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
+def own_cache(monkeypatch, tmp_path_factory, statistics):
     """Downloads and packed folders of a test go where no other test, and no user, has any."""
-    monkeypatch.setenv("TFGAN_SUITE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "statistics").symlink_to(statistics)
+    monkeypatch.setenv("TFGAN_SUITE_CACHE", str(cache))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@
     python tests/same_bits.py resume CHECKOUT OTHER FOLDER [PRESET...]    # goes on with the runs that are in OTHER
     python tests/same_bits.py compare FOLDER OTHER
 
-Each run: 50 steps of `quickstart` and of every `*-shapes` preset, evaluated, then lengthened to 60. What is compared: the
-SHA-256 of every array of the checkpoints at 50 and 60, every score, and what the exported generator makes.
+Each run: 50 steps of `quickstart` and of every `*-shapes` preset, evaluated, then lengthened to 60. What is
+compared: the SHA-256 of every array of the checkpoints at 50 and 60, every score, and what the export makes.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def record(checkout: Path, folder: Path, begun: Path | None = None, only: tuple[
     """Train with `checkout`; with `begun`, only lengthen the runs there."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = _python(checkout, "-c", "from tfgan_suite.runs.presets import PRESETS; print(*PRESETS)", check=False)
-    listed = listed or _python(checkout, "-c", "from tfgan_suite.presets import PRESETS; print(*PRESETS)")
+    listed = listed or _python(checkout, "-c", "from tfgan_suite.runs.presets import PRESETS; print(*PRESETS)")
     file = folder / "digests.json"
     digests = json.loads(file.read_text()) if file.exists() else {}
     for preset in listed.split():
@@ -72,10 +72,13 @@ def record(checkout: Path, folder: Path, begun: Path | None = None, only: tuple[
                 "--output",
                 str(output),
             ]
-            _python(checkout, "-m", "tfgan_suite.evaluate", str(run), *flags)
+            output.unlink(missing_ok=True)
+            _python(checkout, "-m", "tfgan_suite.evaluate", str(run), *flags, check=False)  # may refuse its pixels
             found["checkpoint"] = _arrays(run, STEPS)
-            found["scores on the way"] = _scores(map(json.loads, (run / "metrics.jsonl").read_text().splitlines()))
-            found["scores"] = _scores(json.loads(output.read_text()))
+            if (run / "metrics.jsonl").exists():
+                found["scores on the way"] = _scores(map(json.loads, (run / "metrics.jsonl").read_text().splitlines()))
+            if output.exists():
+                found["scores"] = _scores(json.loads(output.read_text()))
             made = _python(checkout, "-c", _EXPORTED, str(run / "export"))
             found["export"] = {"sample": made.partition("MADE ")[2].strip()}
             grid = (run / "samples" / f"step-{STEPS:06d}.png").read_bytes()

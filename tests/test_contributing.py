@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 import models_zoo
+from data_tools.errors import UsageError
 from models_zoo import randomness
-from tfgan_suite import building
-from tfgan_suite.config import Config
-from tfgan_suite.errors import UsageError
+from tfgan_suite.runs.config import Config
+from tfgan_suite.training import building
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 

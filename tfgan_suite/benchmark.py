@@ -10,30 +10,30 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tfgan_suite import cli, files
-from tfgan_suite.errors import UsageError
+import tyro
 
-# flag -> module with `run(quick) -> list[tfgan_suite.benchmarks.Row]`
+from data_tools import command, files
+from data_tools.errors import UsageError
+from tfgan_suite.benchmarks import Row
+from tfgan_suite.console.quiet_tensorflow import load_tensorflow
+
+# flag -> (module with `run(quick) -> list[tfgan_suite.benchmarks.Row]`, what it measures)
 BENCHMARKS = {
-    "data": "tfgan_suite.benchmarks.data",
-    "evaluation": "tfgan_suite.benchmarks.evaluation",
+    "data": (
+        "tfgan_suite.benchmarks.data",
+        "Reading packed images beside training; packing beside bare decoding; memory. About ten minutes on two cores.",
+    ),
+    "evaluation": (
+        "tfgan_suite.benchmarks.evaluation",
+        "The Frechet distance beside TF-GAN's and SciPy's; a pass beside the bare network; memory. About ten minutes.",
+    ),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
-    """Measure the suite beside plain code that does the same. Everything that is compared is measured in turn, within
-    one run; nothing else should be running.
-
-    Example: python -m tfgan_suite.benchmark --data --output benchmark.json
-    """
-
-    data: bool = False
-    """Reading packed images beside training; packing beside bare decoding; memory. About ten minutes on two cores."""
-    evaluation: bool = False
-    """The Frechet distance beside TF-GAN's and SciPy's; a pass beside the bare network; memory. About ten minutes."""
+class Common:
     quick: bool = False
     """Fewer images and repetitions: says that it runs, not how fast."""
     output: Path | None = None
@@ -42,18 +42,33 @@ class Arguments:
     """Show tracebacks."""
 
 
+def arguments_kind() -> type[Common]:
+    """`Common` with a flag for every benchmark."""
+    flags: list[Any] = [
+        (name, Annotated[bool, tyro.conf.arg(help=about)], dataclasses.field(default=False))
+        for name, (_, about) in BENCHMARKS.items()
+    ]
+    kind = dataclasses.make_dataclass("Arguments", flags, bases=(Common,), frozen=True)
+    kind.__doc__ = """Measure the suite beside plain code that does the same. Everything that is compared is measured in
+    turn, within one run; nothing else should be running.
+
+    Example: python -m tfgan_suite.benchmark --data --output benchmark.json
+    """
+    return kind
+
+
 def main(argv: list[str]) -> None:
-    arguments = cli.parse(Arguments, argv, prog="python -m tfgan_suite.benchmark")
+    arguments = command.parse(arguments_kind(), argv, prog="python -m tfgan_suite.benchmark")
     chosen = [name for name in BENCHMARKS if getattr(arguments, name)]
     if not chosen:
         raise UsageError(f"choose what to measure: {', '.join(f'--{name}' for name in BENCHMARKS)}")
-    cli.load_tensorflow()
-    from tfgan_suite import run_folder
+    load_tensorflow()
+    from tfgan_suite.runs.provenance import machine, versions
 
-    record: dict[str, Any] = {"machine": run_folder.machine(), "versions": run_folder.versions()}
+    record: dict[str, Any] = {"machine": machine(), "versions": versions()}
     record["quick"] = arguments.quick
     for name in chosen:
-        rows = importlib.import_module(BENCHMARKS[name]).run(arguments.quick)
+        rows = importlib.import_module(BENCHMARKS[name][0]).run(arguments.quick)
         record[name] = [{**dataclasses.asdict(row), "met": row.met} for row in rows]
         for row in rows:
             print(f"{row.name:60}{row.value:12,.2f} {row.unit:9}{_verdict(row)}", flush=True)
@@ -63,7 +78,7 @@ def main(argv: list[str]) -> None:
             files.replace_text(arguments.output, json.dumps(record, indent=2) + "\n")
 
 
-def _verdict(row: Any) -> str:
+def _verdict(row: Row) -> str:
     if row.met is None:
         return ""
     bound = f"at least {row.at_least}" if row.at_least is not None else f"at most {row.at_most}"
@@ -71,4 +86,4 @@ def _verdict(row: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(command.run(main))

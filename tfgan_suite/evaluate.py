@@ -17,21 +17,39 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from tfgan_suite import cli, files
-from tfgan_suite.errors import SuiteError, UsageError
-
-if TYPE_CHECKING:
-    from tfgan_suite.open_source import Options
-    from tfgan_suite.reference import Reference
-    from tfgan_suite.scoring_network import ScoringNetwork
-    from tfgan_suite.sources import Source
+from data_tools import command, files
+from data_tools.errors import UsageError
+from data_tools.progress import counting
+from tfgan_suite.console.quiet_tensorflow import load_tensorflow
+from tfgan_suite.images.pixels import RANGES
+from tfgan_suite.images.sources import LATENT_SEED
+from tfgan_suite.networks.input_rules import DTYPES, RESIZES
+from tfgan_suite.runs import opening
+from tfgan_suite.runs.run_folder import RunFolder
+from tfgan_suite.scores.metrics import DEFAULT, KERNEL_PROTOCOLS, METRICS
 
 PROG = "python -m tfgan_suite.evaluate"
 _INCEPTION_IMAGES, _OTHER_IMAGES = 50_000, 5_000  # of a generator, if --num-images does not say
-MetricName = Literal[
-    "score", "frechet", "kernel", "precision_recall", "density_coverage", "per_class", "classes", "ms_ssim",
-    "sliced_wasserstein", "memorisation",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from tfgan_suite.images.named_sources import Options
+    from tfgan_suite.images.sources import Source
+    from tfgan_suite.networks.scoring_network import ScoringNetwork
+    from tfgan_suite.runs.config import Config
+    from tfgan_suite.scores.metrics import Request
+
+    MetricName = str
+    ResizeRule = str
+    Values = str
+    Dtype = str
+    KernelProtocol = str
+    Weights = str
+else:
+    MetricName = Literal[tuple(METRICS)]
+    ResizeRule = Literal["auto", *RESIZES, "none"]
+    Values = Literal[tuple(RANGES)]
+    Dtype = Literal[DTYPES]
+    KernelProtocol = Literal[tuple(KERNEL_PROTOCOLS)]
+    Weights = Literal[tuple(opening.WEIGHTS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,23 +81,23 @@ class Arguments:
     auto: that of the run, shapes for shapes, else inception."""
     inception: Path | None = None
     """Folder or archive of TF-GAN's Inception module, instead of the downloaded one."""
-    resize: Literal["auto", "tf1", "clean", "bilinear", "none"] = "auto"
+    resize: ResizeRule = "auto"
     """How images get the network's size; auto is TF-GAN's own rule (tf1) for Inception, clean is clean-fid's."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     """What the network computes in."""
-    kernel_protocol: Literal["subsets", "blocks"] = "subsets"
+    kernel_protocol: KernelProtocol = "subsets"
     """Of the kernel distance: 100 subsets of 1,000 images, or TF-GAN's blocks."""
     tfgan: bool = True
     """With Inception, also what TF-GAN's own functions say; keeps all outputs in memory, 12 kB for an image."""
-    weights: Literal["ema", "raw"] = "ema"
+    weights: Weights = "ema"
     """Of a run: averaged weights, or those of the last step."""
-    checkpoint: str = "newest"
+    checkpoint: str = opening.NEWEST
     """Of a run: newest, best (on the selection split), or a step."""
-    latent_seed: int = 1_000_003
+    latent_seed: int = LATENT_SEED
     """Of a generator's latents."""
     shuffle_seed: int | None = 0
     """Of the order of stored images, on which the splits depend; None keeps their order."""
-    values: Literal["tanh", "sigmoid", "bytes"] = "tanh"
+    values: Values = "tanh"
     """What floating-point pixels of SOURCE range over: [-1, 1], [0, 1] or [0, 255]."""
     image_size: int | None = None
     """Cut and resize stored pictures to this size; datasets are 32 pixels without it."""
@@ -96,69 +114,51 @@ class Arguments:
 
 
 def main(argv: list[str]) -> None:
-    arguments = cli.parse(Arguments, argv, prog=PROG)
-    cli.load_tensorflow()
-    from data_tools.progress import counting
-    from tfgan_suite import evaluation, open_source, reference, scoring_network
-    from tfgan_suite.measures import METRICS, Protocol
-
-    options = open_source.Options(
-        weights=arguments.weights,
-        checkpoint=arguments.checkpoint,
-        data_dir=arguments.data_dir,
-        image_size=arguments.image_size,
-        shuffle_seed=arguments.shuffle_seed,
-        latent_seed=arguments.latent_seed,
-        values=arguments.values,
-        report=cli.report,
-    )
+    arguments = command.parse(Arguments, argv, prog=PROG)
     for name in ("shuffle_seed", "latent_seed"):
         seed = getattr(arguments, name)
         if seed is not None and not 0 <= seed < 2**31:
             raise UsageError(f"--{name.replace('_', '-')} must be from 0 to 2147483647. Received: {seed}")
-    path = Path(arguments.source)
-    run = _settings_of_run(path) if open_source.is_run(path) else None
-    output = _output(arguments, path if run is not None else Path())
-    source = open_source.open_source(arguments.source, options)
-    _refuse_idle(arguments, source, run)
-    network = scoring_network.load(
-        _classifier(arguments, run), resize=arguments.resize, inception=arguments.inception, dtype=arguments.dtype
-    )
-    of_step = "" if source.record["step"] is None else f", step {source.record['step']:,}, {arguments.weights} weights"
-    cli.report(f"{source.name}{of_step}; {network.name} {network.fingerprint[:12]}, {network.resize}, {network.values}")
-    metrics = _metrics(arguments, run)
-    measured = tuple(name for name in metrics if name != "memorisation")
-    if "memorisation" in metrics:
-        training = _opened(arguments.training or _own(run, "train"), source, _for_run(options, run), "--training")
-    wanted = Protocol(
-        _num_images(arguments, source, network),
-        measured,
-        arguments.splits,
-        arguments.kernel_protocol,
-        tfgan=arguments.tfgan,
-    )
-    source.require(wanted.num_images)
-    needs = evaluation.needs_of(measured, network, pictures="memorisation" in metrics, tfgan=arguments.tfgan)
-    real = None
-    if arguments.reference is not None or any(METRICS[name].compares or name == "classes" for name in measured):
-        real = _reference(arguments, run, source, _for_run(options, run), network, needs)
-    if arguments.save_reference is not None:
-        if real is None:
-            raise UsageError("--save-reference needs --reference")
-        reference.save(real, network, arguments.save_reference)
-    with counting(f"scoring {source.name}", wanted.num_images) as advance:
-        lines, generated, common = evaluation.evaluate(
-            source, network, real, wanted, needs=needs, advance=advance, report=cli.report
-        )
-    if "memorisation" in metrics:
-        from tfgan_suite import memorisation
+    load_tensorflow()
+    from tfgan_suite.images import named_sources
+    from tfgan_suite.scores import references, yardstick
+    from tfgan_suite.scores.scoring import needs_of, score
 
-        with counting(f"features of {training.name}", training.size or 0) as advance:
-            value, about = memorisation.check(
-                generated.kept("images"), training, network, output.with_suffix(".neighbours.png"), advance
-            )
-        result = {**evaluation.ALONE, "metric": "authenticity", "value": value, "parameters": about}
-        lines.append(evaluation.line(result, common))
+    path = Path(arguments.source)
+    run = RunFolder(path).read_config()[0] if opening.is_run(path) else None
+    output = _output(arguments, path if run is not None else Path())
+    options = _options(arguments)
+    source = named_sources.open_source(arguments.source, options)
+    _refuse_idle(arguments, source, run)
+    network = yardstick.network_for(
+        _classifier(arguments, run),
+        run.dataset if run is not None else arguments.source.partition(":")[0],
+        otherwise="inception",
+        inception=arguments.inception,
+        resize=arguments.resize,
+        dtype=arguments.dtype,
+    )
+    if network is None:
+        raise UsageError("--classifier none scores nothing: leave it out, or give inception, shapes or a file")
+    of_step = "" if source.record["step"] is None else f", step {source.record['step']:,}, {arguments.weights} weights"
+    command.report(
+        f"{source.name}{of_step}; {network.name} {network.fingerprint[:12]}, {network.resize}, {network.values}"
+    )
+    beside = yardstick.options_for(run, options) if run is not None else options
+    beside = dataclasses.replace(beside, image_size=source.image_size)
+    request = _request(arguments, run, source, network, beside, output)
+    needs = needs_of(request, network)
+    reference = None
+    if arguments.reference is not None:
+        reference = yardstick.reference_to(arguments.reference, network, needs, beside)
+    elif run is not None and any(METRICS[name].compares or METRICS[name].may_compare for name in request.metrics):
+        reference = yardstick.own_reference(run, network, needs, beside)
+    if arguments.save_reference is not None:
+        if reference is None:
+            raise UsageError("--save-reference needs --reference")
+        references.save(reference, network, arguments.save_reference)
+    with counting(f"scoring {source.name}", request.num_images) as advance:
+        lines = score(source, network, reference, request, advance=advance, report=command.report)
     if arguments.output is None:
         for line in lines:
             files.append_json_line(output, line)
@@ -189,7 +189,43 @@ def _output(arguments: Arguments, folder: Path) -> Path:
     return output
 
 
-def _refuse_idle(arguments: Arguments, source: Source, run: Any) -> None:
+def _options(arguments: Arguments) -> Options:
+    """The flags that say how sources are opened."""
+    from tfgan_suite.images.named_sources import Options
+
+    named = {field.name for field in dataclasses.fields(Options)} & {
+        field.name for field in dataclasses.fields(Arguments)
+    }
+    return Options(**{name: getattr(arguments, name) for name in named}, report=command.report)
+
+
+def _request(
+    arguments: Arguments, run: Config | None, source: Source, network: ScoringNetwork, options: Options, output: Path
+) -> Request:
+    """What is measured; refused now if there are too few images, or no training images for memorisation."""
+    from tfgan_suite.scores.metrics import Request
+    from tfgan_suite.scores.yardstick import finite_source
+
+    metrics, training = _metrics(arguments, run), None
+    if "memorisation" in metrics:
+        named = arguments.training or (f"{run.dataset}:train" if run is not None else None)
+        if named is None:
+            raise UsageError("memorisation compares with the training images: give --training dataset:split")
+        training = finite_source(named, options, "--training")
+    request = Request(
+        _num_images(arguments, source, network),
+        metrics,
+        arguments.splits,
+        arguments.kernel_protocol,
+        tfgan=arguments.tfgan,
+        training=training,
+        picture=output.with_suffix(".neighbours.png"),
+    )
+    source.require(request.num_images)
+    return request
+
+
+def _refuse_idle(arguments: Arguments, source: Source, run: Config | None) -> None:
     """Refuse options that would do nothing for this kind of source."""
     if run is not None:
         idle: tuple[str, ...] = ("image_size", "values")
@@ -203,35 +239,19 @@ def _refuse_idle(arguments: Arguments, source: Source, run: Any) -> None:
         raise UsageError(f"{', '.join(given)} would do nothing for {source.name}: leave it out")
 
 
-def _for_run(options: Options, run: Any) -> Options:
-    """The options with which a run's own dataset is opened."""
-    if run is None or not run.data_dir or options.data_dir is not None:
-        return options
-    return dataclasses.replace(options, data_dir=Path(run.data_dir), data_dir_of=run.dataset)
-
-
-def _settings_of_run(path: Path) -> Any:
-    from tfgan_suite.run_folder import RunFolder
-
-    return RunFolder(path).read_config()[0]
-
-
-def _classifier(arguments: Arguments, run: Any) -> str:
-    if arguments.classifier != "auto":
+def _classifier(arguments: Arguments, run: Config | None) -> str:
+    """That of the command, or else of the run."""
+    blank, own = Arguments(source="").classifier, None if run is None else run.classifier
+    if arguments.classifier != blank or arguments.inception is not None or own in (None, "none"):
         return arguments.classifier
-    if arguments.inception is not None:
-        return "inception"
-    if run is not None and run.classifier not in ("auto", "none"):
-        return run.classifier
-    dataset = run.dataset if run is not None else arguments.source.partition(":")[0]
-    return "shapes" if dataset == "shapes" else "inception"
+    return own
 
 
-def _metrics(arguments: Arguments, run: Any) -> tuple[str, ...]:
+def _metrics(arguments: Arguments, run: Config | None) -> tuple[str, ...]:
     compared = arguments.reference is not None or run is not None
     chosen: tuple[str, ...] = arguments.metrics
     if not chosen:
-        chosen = ("score", "frechet", "classes") if compared else ("score", "classes")
+        chosen = tuple(name for name in DEFAULT if compared or not METRICS[name].compares)
     if arguments.per_class:
         chosen += ("per_class",)
     return tuple(dict.fromkeys(chosen))
@@ -245,46 +265,5 @@ def _num_images(arguments: Arguments, source: Source, network: ScoringNetwork) -
     return _INCEPTION_IMAGES if network.is_inception else _OTHER_IMAGES
 
 
-def _own(run: Any, split: str) -> str | None:
-    return None if run is None else f"{run.dataset}:{split}"
-
-
-def _opened(text: str | None, source: Source, options: Options, flag: str) -> Source:
-    """A finite source of images, made the size of those that are scored."""
-    from tfgan_suite.open_source import open_source
-
-    if text is None:
-        raise UsageError(f"memorisation compares with the training images: give {flag} dataset:split")
-    opened = open_source(text, dataclasses.replace(options, image_size=source.image_size))
-    if opened.size is None:
-        raise UsageError(f"{flag} must be a finite set of images, not a generator. Received: {text}")
-    return opened
-
-
-def _reference(
-    arguments: Arguments, run: Any, source: Source, options: Options, network: ScoringNetwork, needs: Any
-) -> Reference | None:
-    from data_tools.images import NoSplitError
-    from tfgan_suite import reference
-
-    given = arguments.reference
-    if given is None and run is None:
-        return None
-    if given is not None and reference.is_statistics(Path(given)):
-        return reference.read(Path(given), network)
-    try:
-        opened = _opened(given or _own(run, "test"), source, options, "--reference")
-    except NoSplitError:
-        if given is not None:
-            raise
-        opened = _opened(_own(run, "train"), source, options, "--reference")
-    if opened.image_size != source.image_size:
-        raise SuiteError(
-            f"{opened.name} has images of {opened.image_size} pixels, {source.name} of {source.image_size}: "
-            f"give --image-size"
-        )
-    return reference.reference_of(opened, network, needs)
-
-
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(command.run(main))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from data_tools import shapes
+
 
 @pytest.fixture(scope="session")
 def tiny_models():
@@ -19,3 +21,10 @@ def tiny_models():
 def tiny_inception(tiny_models, tmp_path_factory):
     """Folder of a SavedModel with the inputs and outputs of TF-GAN's Inception."""
     return tiny_models.save(tmp_path_factory.mktemp("tiny") / "inception")
+
+
+@pytest.fixture
+def few_shapes(monkeypatch):
+    """`shapes` with 200, 100 and 50 images, in this process; drawing all 65,000 takes seconds."""
+    for split, count in {"train": 200, "test": 100, "selection": 50}.items():
+        monkeypatch.setitem(shapes.NUM_IMAGES, split, count)

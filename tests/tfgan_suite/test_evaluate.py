@@ -1,20 +1,28 @@
 """`python -m tfgan_suite.evaluate`, from what a user types to the scores in the file."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data_tools import command as cli
 from data_tools import shapes
-from data_tools.download import CACHE_VARIABLE
-from tfgan_suite import building, checkpoints, classifier, cli, evaluate, inception, metrics, protocol, scoring_network
-from tfgan_suite.config import Config
-from tfgan_suite.errors import UsageError
-from tfgan_suite.export import export
-from tfgan_suite.measures import METRICS, Protocol
-from tfgan_suite.run_folder import create
+from data_tools.errors import UsageError
+from tfgan_suite import evaluate
+from tfgan_suite.networks import inception, scoring_network
+from tfgan_suite.networks import small_classifiers as classifier
+from tfgan_suite.runs import checkpoints
+from tfgan_suite.runs.config import Config
+from tfgan_suite.runs.generator_export import export
+from tfgan_suite.runs.run_folder import RunFolder, create
+from tfgan_suite.scores import protocol
+from tfgan_suite.scores.feature_metrics import ScoreSums, split_assignment
+from tfgan_suite.scores.metrics import METRICS, Request
+from tfgan_suite.scores.moments import Moments, squared_frechet_distance
+from tfgan_suite.training import building
 
 DATA = shapes.draw(120, seed=1)
 SETTINGS = Config(variant="cgan", width=0.05, latent_dim=4, batch_size=4, steps=1, num_classes=10)
@@ -22,7 +30,6 @@ SETTINGS = Config(variant="cgan", width=0.05, latent_dim=4, batch_size=4, steps=
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     np.savez("real.npz", images=DATA.images, labels=DATA.labels, class_names=np.array(DATA.class_names))
     few = shapes.draw(60, seed=2)
@@ -42,6 +49,16 @@ def values(*arguments):
     return {name: line["value"] for name, line in scores(*arguments).items()}
 
 
+def classifier_score(logits, splits=1, order=None):
+    sums = ScoreSums(split_assignment(len(logits), splits, order), splits, np.shape(logits)[-1])
+    sums.update(0, logits)
+    return sums.value()
+
+
+def frechet_distance(one, other):
+    return squared_frechet_distance(Moments.of(one), Moments.of(other))
+
+
 def test_the_command_and_the_functions_agree(place):
     network = scoring_network.load("shapes")
     outputs = [
@@ -50,15 +67,13 @@ def test_the_command_and_the_functions_agree(place):
     ]
     found = scores("other.npz", "--reference", "real.npz", "--classifier", "shapes", "--shuffle-seed", "None",
                    "--splits", 3)  # fmt: skip
-    mean, deviation = metrics.classifier_score(outputs[0]["logits"], 3)
+    mean, deviation = classifier_score(outputs[0]["logits"], 3)
     assert found["classifier_score"]["value"] == pytest.approx(mean, rel=1e-5)
     assert found["classifier_score"]["spread"] == pytest.approx(deviation, rel=1e-4)
-    distance = metrics.frechet_classifier_distance(outputs[0]["pool_3"], outputs[1]["pool_3"])
+    distance = frechet_distance(outputs[0]["pool_3"], outputs[1]["pool_3"])
     line = found["frechet_classifier_distance"]
     assert line["value"] == pytest.approx(distance, rel=1e-4)
-    halves = [
-        metrics.frechet_classifier_distance(half, outputs[1]["pool_3"]) for half in np.split(outputs[0]["pool_3"], 2)
-    ]
+    halves = [frechet_distance(half, outputs[1]["pool_3"]) for half in np.split(outputs[0]["pool_3"], 2)]
     assert line["at_half"] == pytest.approx(np.mean(halves), rel=1e-4)
     assert line["extrapolated"] == pytest.approx(2 * line["value"] - line["at_half"], rel=1e-9)
     assert (line["num_generated"], line["num_real"], line["order"]) == (60, 120, "as stored")
@@ -123,13 +138,13 @@ def test_every_option_does_something(option, place):
     assert values(*base) != values(*base, *option)
 
 
-@pytest.fixture
-def run(place):
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
     """A run folder with two checkpoints, and its export."""
     import tensorflow as tf
 
     gan = building.build(SETTINGS)
-    run = create(SETTINGS, place / "run")
+    run = create(SETTINGS, tmp_path_factory.mktemp("template") / "run")
     run.write_config(SETTINGS, "0", DATA.class_names)
     images = tf.random.stateless_uniform((4, 32, 32, 3), [1, 2], -1, 1)
     for step in (1, 2):
@@ -137,7 +152,13 @@ def run(place):
         checkpoints.save(run.checkpoints, step, checkpoints.arrays_of(gan.state()), keep=3)
     checkpoints.write(run.best, checkpoints.read(checkpoints.path_of(run.checkpoints, 1)))
     export(gan.ema_generator, run.export, settings=SETTINGS, class_names=DATA.class_names, scores=[])
-    return run
+    return run.path
+
+
+@pytest.fixture
+def run(place, template):
+    """A copy of the template that a test may change."""
+    return RunFolder(Path(shutil.copytree(template, place / "run")))
 
 
 def test_a_run_is_scored_by_default_against_its_test_split(run, capsys):
@@ -311,7 +332,7 @@ def test_a_damaged_newest_checkpoint_is_named(run, capsys):
 
 def test_metrics_are_those_of_the_table():
     names = evaluate.MetricName.__args__
-    assert set(names) == {*METRICS, "memorisation"}
+    assert set(names) == set(METRICS)
     assert all(metric.about for metric in METRICS.values())
     with pytest.raises(UsageError, match="2 images or more"):
-        Protocol(1)
+        Request(1)

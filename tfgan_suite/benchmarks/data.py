@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_tools import batches, folder, order, packing, pipeline
+from data_tools import batches, cache, folder, order, packing, pipeline
 from data_tools.images import LabelledImages
 from tfgan_suite.benchmarks import Row, interleaved, ratio
-from tfgan_suite.config import Config
-from tfgan_suite.presets import PRESETS, SECONDS_PER_STEP
+from tfgan_suite.runs.config import Config
+from tfgan_suite.runs.presets import PRESETS
 
 _SIZE = 108
 _PEAK = """
@@ -48,19 +48,18 @@ def fastest_preset() -> str:
     """The preset at full width and 32x32 that shows most images a second to the discriminator."""
 
     def rate(name: str) -> float:
-        config = PRESETS[name].config
-        return config.batch_size * config.discriminator_steps / SECONDS_PER_STEP[name]
+        return PRESETS[name].config.images_per_step / PRESETS[name].seconds_per_step
 
     return max((name for name, preset in PRESETS.items() if _is_full(preset.config)), key=rate)
 
 
 def reading(place: Path, quick: bool) -> list[Row]:
     """Batches from a packed array of 32x32, by the loop and by the pipeline, beside training at full width."""
-    from tfgan_suite import building, loop
+    from tfgan_suite.training import building, loop
 
     name = fastest_preset()
     config = dataclasses.replace(PRESETS[name].config, num_classes=None)
-    rows = config.batch_size * config.discriminator_steps
+    rows = config.images_per_step
     data = _packed_array(place / "packed.npy", 2_000 if quick else 50_000)
     train = loop.compiled_steps(building.build(config), config)
     first = batches.gather(data, 0, 0, rows)
@@ -98,7 +97,7 @@ def decoding(place: Path, quick: bool) -> list[Row]:
     packs = iter(range(1_000_000))
 
     def on_all_cores(function: Callable[[str], Any]) -> None:
-        with ThreadPoolExecutor(packing.cores()) as pool:
+        with ThreadPoolExecutor(cache.cores()) as pool:
             for _ in pool.map(function, paths):
                 pass
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfgan_suite.benchmarks import Row, interleaved, ratio
-from tfgan_suite.moments import Moments, squared_frechet_distance
+from tfgan_suite.scores.moments import Moments, squared_frechet_distance
 
 _DIMENSION = 2048
 _PEAK = """
@@ -20,12 +20,12 @@ import re, sys
 import numpy as np
 from pathlib import Path
 from data_tools.images import LabelledImages
-from tfgan_suite import scoring_network
-from tfgan_suite.evaluation import evaluate
-from tfgan_suite.measures import Protocol
-from tfgan_suite.reference import reference_of
-from tfgan_suite.sources import GeneratorSource, ArraySource
-from tfgan_suite.statistics import Needs
+from tfgan_suite.images.sources import GeneratorSource, ArraySource
+from tfgan_suite.networks import scoring_network
+from tfgan_suite.scores.gathering import Needs
+from tfgan_suite.scores.metrics import Request
+from tfgan_suite.scores.references import reference_of
+from tfgan_suite.scores.scoring import score
 import tensorflow as tf
 network = scoring_network.load("shapes")
 made = lambda latents, labels: tf.tanh(tf.random.stateless_normal((len(latents), 32, 32, 3), [1, 2]))
@@ -33,7 +33,7 @@ source = GeneratorSource(made, name="g", image_size=32, latent_dim=8)
 noise = np.random.default_rng(0).integers(0, 256, (500, 32, 32, 3), dtype=np.uint8)
 real = ArraySource(LabelledImages(noise, np.zeros(500, np.int32), ("noise",)), "noise", shuffle_seed=None)
 real = reference_of(real, network, Needs(), cache=Path(sys.argv[2]))
-evaluate(source, network, real, Protocol(int(sys.argv[1]), ("score", "frechet")))
+score(source, network, real, Request(int(sys.argv[1]), ("score", "frechet")))
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """  # Linux; getrusage would give the parent's peak if that was higher
 
@@ -50,7 +50,7 @@ def run(quick: bool) -> list[Row]:
 
 def frechet(quick: bool) -> list[Row]:
     """The distance at 2,048 dimensions, of moments that are there, beside TF-GAN's and SciPy's square roots."""
-    from tfgan_suite import tfgan
+    from tfgan_suite.scores import tfgan
 
     dimension, repeats = (256, 1) if quick else (_DIMENSION, 3)
     random = np.random.default_rng(0)
@@ -94,9 +94,9 @@ def throughput(quick: bool) -> list[Row]:
     import keras
 
     from data_tools.images import LabelledImages
-    from tfgan_suite.scoring_network import of_keras_model
-    from tfgan_suite.sources import ArraySource
-    from tfgan_suite.statistics import BATCH, Needs, gather
+    from tfgan_suite.images.sources import ArraySource
+    from tfgan_suite.networks.scoring_network import of_keras_model
+    from tfgan_suite.scores.gathering import BATCH, Needs, gather
 
     keras.utils.set_random_seed(0)
     base = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg", input_shape=(299, 299, 3))

@@ -1,0 +1,135 @@
+"""The classifier that ships, the command that made it, and the scores that come from it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data_tools import command as cli
+from data_tools import shapes
+from data_tools.errors import SuiteError, UsageError
+from tfgan_suite import classifier as command
+from tfgan_suite.images.sources import ArraySource
+from tfgan_suite.networks import scoring_network
+from tfgan_suite.networks import small_classifiers as classifier
+from tfgan_suite.scores.gathering import Needs, gather
+
+FINGERPRINT = "b176813b21fc2dd8e49a8a14bfbc7057fa5887a7217f694728fb6d6ddd77cfcd"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return classifier.load("shapes")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return scoring_network.load("shapes")
+
+
+@pytest.fixture(scope="module")
+def test_split():
+    return shapes.load("test")
+
+
+def test_the_shipped_one_is_small_known_and_accurate(shipped, network, test_split):
+    assert classifier.BUILT_IN["shapes"].stat().st_size < 1_000_000
+    assert shipped.fingerprint == FINGERPRINT
+    assert shipped.class_names == shapes.CLASS_NAMES
+    source = ArraySource(test_split, "shapes:test", shuffle_seed=None)
+    found = gather(source, network, 10_000, Needs(outputs=True), network_classes=np.arange(10))
+    assert found.kept("logits").shape == (10_000, 10) and found.kept("pool_3").shape == (10_000, 64)
+    assert found.asked / found.labelled > 0.99
+    assert found.score_sums.value()[0] > 9.9
+
+
+def test_its_recorded_accuracy_and_origin_are_true(test_split):
+    with np.load(classifier.BUILT_IN["shapes"]) as stored:
+        about = json.loads(str(stored["about"]))
+    assert about["test_accuracy"] > 0.99
+    assert about["dataset_fingerprint"] == shapes.load("train").fingerprint()
+
+
+def test_batches_do_not_matter(network, test_split):
+    images = test_split.images[:300]
+    whole = network(images)
+    parts = [network(images[i : i + 7]) for i in range(0, 300, 7)]
+    for name in ("logits", "pool_3"):
+        joined = np.concatenate([part[name] for part in parts])
+        np.testing.assert_allclose(joined, whole[name], rtol=1e-4, atol=1e-4)
+
+
+def test_other_sizes_are_resized(network):
+    large = shapes.draw(200, seed=4, image_size=108)
+    assert (np.argmax(network(large.images)["logits"], axis=1) == large.labels).mean() > 0.95
+
+
+def test_the_command_trains_saves_and_loads(tmp_path, monkeypatch, capsys):
+    small = {"train": shapes.draw(2000, seed=1), "test": shapes.draw(500, seed=2)}
+    monkeypatch.setattr(command.data_tools, "load", lambda name, split, **_: small[split])
+    path = tmp_path / "new" / "c.npz"
+    assert cli.run(command.main, ["--output", str(path), "--epochs", "2", "--name", "mine", "--debug"]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+    loaded = classifier.load(str(path))
+    assert loaded.name == "mine" and loaded.class_names == shapes.CLASS_NAMES
+    scored = scoring_network.load(str(path))(small["test"].images)["logits"]
+    accuracy = (np.argmax(scored, axis=1) == small["test"].labels).mean()
+    assert accuracy > 0.5
+    with np.load(path) as stored:
+        assert json.loads(str(stored["about"]))["test_accuracy"] == pytest.approx(accuracy)
+
+
+def test_the_command_exports_a_saved_model_that_scores_the_same(tmp_path, monkeypatch, capsys):
+    small = {"train": shapes.draw(500, seed=1), "test": shapes.draw(100, seed=2)}
+    monkeypatch.setattr(command.data_tools, "load", lambda name, split, **_: small[split])
+    (tmp_path / "empty").mkdir()
+    arguments = ["--output", str(tmp_path / "c.npz"), "--export", str(tmp_path / "empty"), "--epochs", "1"]
+    assert cli.run(command.main, [*arguments, "--debug"]) == 0
+    assert f"SavedModel    {tmp_path / 'empty'}" in capsys.readouterr().out
+    exported, saved = (scoring_network.load(str(tmp_path / name)) for name in ("empty", "c.npz"))
+    assert exported.name == saved.name == "shapes" and exported.class_names == saved.class_names == shapes.CLASS_NAMES
+    assert exported.resize == saved.resize and exported.values == saved.values
+    for images in (small["test"].images, shapes.draw(20, seed=3, image_size=48).images):
+        for output in ("logits", "pool_3"):
+            np.testing.assert_allclose(exported(images)[output], saved(images)[output], rtol=1e-5, atol=1e-5)
+    about = json.loads((tmp_path / "empty" / "assets" / "classifier.json").read_text())
+    assert about["dataset"] == "shapes" and 0 <= about["test_accuracy"] <= 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "empty"]
+    assert cli.run(command.main, arguments) == 2
+    assert "--export must be a new or an empty folder" in capsys.readouterr().err
+    assert cli.run(command.main, [*arguments[:2], "--export", str(tmp_path / "c.npz")]) == 2
+    (tmp_path / "empty" / "assets" / "classifier.json").write_text('{"name": "x", "class_names": ["a", "b"]}')
+    with pytest.raises(SuiteError, match="names 2 classes, but has 10 logits"):
+        scoring_network.load(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "assets" / "classifier.json").write_text("[]")
+    with pytest.raises(SuiteError, match="classifier.json is damaged"):
+        scoring_network.load(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("size", ["7", "1025"])
+def test_sizes_that_the_network_cannot_take_are_refused(tmp_path, capsys, size):
+    assert cli.run(command.main, ["--output", str(tmp_path / "c.npz"), "--image-size", size]) == 2
+    assert f"--image-size must be from 8 to 1024. Received: {size}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
+def test_foreign_files_are_refused(tmp_path, content):
+    (tmp_path / "c.npz").write_bytes(content)
+    with pytest.raises(SuiteError, match="no classifier made by tfgan_suite.classifier"):
+        classifier.load(str(tmp_path / "c.npz"))
+
+
+def test_files_with_wrong_arrays_are_refused(tmp_path):
+    about = json.dumps({"name": "x", "image_size": 32, "class_names": ["a", "b"]})
+    np.savez(tmp_path / "c.npz", about=np.array(about), weight_0=np.zeros(3))
+    with pytest.raises(SuiteError, match="no classifier"):
+        classifier.load(str(tmp_path / "c.npz"))
+    huge = json.dumps({"name": "x", "image_size": 10**9, "class_names": ["a", "b"]})
+    np.savez(tmp_path / "e.npz", about=np.array(huge), weight_0=np.zeros(3))
+    with pytest.raises(SuiteError, match="image size 1000000000"):
+        classifier.load(str(tmp_path / "e.npz"))
+    np.savez(tmp_path / "d.npz", about=np.array([{}], dtype=object))
+    with pytest.raises(SuiteError, match="no classifier"):
+        classifier.load(str(tmp_path / "d.npz"))
+    with pytest.raises(UsageError, match="must be one of shapes.*Received: nowhere"):
+        classifier.load("nowhere")

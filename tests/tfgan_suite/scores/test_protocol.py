@@ -1,0 +1,66 @@
+"""A line without its whole protocol is no score: every field is taken out, and spoilt, in turn."""
+
+import json
+
+import pytest
+
+from data_tools import shapes
+from tfgan_suite.images.sources import ArraySource
+from tfgan_suite.networks import scoring_network
+from tfgan_suite.scores import metrics, protocol, scoring
+from tfgan_suite.scores import references as reference
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    network = scoring_network.load("shapes")
+    source = ArraySource(shapes.draw(60, seed=1), "drawn", shuffle_seed=3)
+    place = tmp_path_factory.mktemp("cache")
+    training = ArraySource(shapes.draw(30, seed=4), "training", shuffle_seed=None)
+    request = metrics.Request(50, tuple(metrics.METRICS), splits=5, kernel_protocol="blocks", training=training,
+                              picture=place / "neighbours.png")  # fmt: skip
+    needs = scoring.needs_of(request, network)
+    other = ArraySource(shapes.draw(200, seed=2), "others", shuffle_seed=None)
+    real = reference.reference_of(other, network, needs, cache=place)
+    return scoring.score(source, network, real, request)
+
+
+def test_every_metric_gives_whole_lines(lines):
+    assert {line["metric"] for line in lines} == {
+        "classifier_score", "frechet_classifier_distance", "kernel_classifier_distance", "precision", "recall",
+        "density", "coverage", "frechet_classifier_distance_per_class", "class_coverage", "smallest_class_fraction",
+        "class_histogram_kl", "asked_class_fraction", "ms_ssim", "ms_ssim_within_classes", "sliced_wasserstein",
+        "authenticity",
+    }  # fmt: skip
+    for line in lines:
+        assert protocol.check(json.loads(json.dumps(line, allow_nan=False))) == line
+        assert (line["num_generated"], line["splits"], line["shuffle_seed"]) == (50, 5, 3)
+        assert (line["source"], line["order"], line["image_size"]) == ("drawn", "shuffled", 32)
+        compares = line["metric"] not in (
+            "classifier_score", "class_coverage", "smallest_class_fraction", "asked_class_fraction", "ms_ssim",
+            "ms_ssim_within_classes", "authenticity",
+        )  # fmt: skip
+        assert (line["reference"], line["num_real"]) == (("others", 200) if compares else (None, None))
+        assert (line["reference_fingerprint"] is not None) == compares and line["source_fingerprint"]
+
+
+@pytest.mark.parametrize("field", protocol.FIELDS)
+def test_no_field_may_be_missing_or_of_another_kind(lines, field):
+    line = lines[0]
+    with pytest.raises(ValueError, match=f"{field} is missing"):
+        protocol.check({name: value for name, value in line.items() if name != field})
+    with pytest.raises(ValueError, match=f"{field} must be"):
+        protocol.check({**line, field: [1]})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, True, "9"])
+def test_a_value_is_a_finite_number(lines, value):
+    with pytest.raises(ValueError, match="value must be"):
+        protocol.check({**lines[0], "value": value})
+
+
+def test_unknown_fields_and_a_spread_of_no_kind_are_refused(lines):
+    with pytest.raises(ValueError, match="colour is unknown"):
+        protocol.check({**lines[0], "colour": 1})
+    with pytest.raises(ValueError, match="spread and spread_is go together"):
+        protocol.check({**lines[0], "spread": 0.1, "spread_is": None})

@@ -1,0 +1,179 @@
+"""Reference statistics: what the cache depends on, and the files that other tools use."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_tools import shapes
+from data_tools.errors import SuiteError
+from tfgan_suite.images.sources import ArraySource, FileSource
+from tfgan_suite.networks import scoring_network
+from tfgan_suite.scores import references as reference
+from tfgan_suite.scores.gathering import Needs, gather
+from tfgan_suite.scores.moments import Moments, squared_frechet_distance
+
+DATA = shapes.draw(80, seed=1)
+ALL = Needs(outputs=True, pictures=True, per_class=True)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return scoring_network.load("shapes")
+
+
+def source(data=DATA, shuffle_seed=None):
+    return ArraySource(data, "drawn", shuffle_seed=shuffle_seed)
+
+
+def same(one, other):
+    """Whether two statistics are equal in everything that a reference is used for."""
+    a, b = one.arrays(), other.arrays()
+    return a.keys() == b.keys() and all(np.allclose(a[name], b[name], rtol=1e-9, atol=1e-9) for name in a)
+
+
+def test_the_second_time_comes_from_the_cache_with_the_same_numbers(network, tmp_path, monkeypatch):
+    first = reference.reference_of(source(), network, ALL, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(reference, "gather", None)  # a second pass would fail
+    again = reference.reference_of(source(), network, ALL, cache=tmp_path)
+    assert again.num_images == 80 and again.class_names == shapes.CLASS_NAMES
+    # a root is known up to an orthogonal factor, so the covariances are compared
+    for one, other in [
+        (first.statistics.moments, again.statistics.moments),
+        *zip(first.statistics.by_class, again.statistics.by_class, strict=True),
+    ]:
+        np.testing.assert_allclose(one.mean, other.mean, rtol=1e-12)
+        np.testing.assert_allclose(one.covariance, other.covariance, rtol=1e-9, atol=1e-12)
+    for name in ("logits", "pool_3", "images", "labels"):
+        np.testing.assert_array_equal(first.statistics.kept(name), again.statistics.kept(name))
+    np.testing.assert_array_equal(first.statistics.histogram, again.statistics.histogram)
+
+
+def test_everything_that_changes_the_numbers_changes_the_entry(network, tmp_path):
+    other_pixels = dataclasses.replace(DATA, images=DATA.images.copy())
+    other_pixels.images[3, 4, 5, 0] ^= 1
+    names = tuple(reversed(DATA.class_names))
+    variations = [
+        (source(), network, Needs()),
+        (source(other_pixels), network, Needs()),
+        (source(dataclasses.replace(DATA, class_names=names)), network, Needs()),
+        (source(shuffle_seed=1), network, Needs()),
+        (source(), dataclasses.replace(network, fingerprint="0"), Needs()),
+        (source(), dataclasses.replace(network, resize="other"), Needs()),
+        (source(), dataclasses.replace(network, values="other"), Needs()),
+        (source(), dataclasses.replace(network, dtype="bfloat16-ish"), Needs()),
+        (source(), network, Needs(outputs=True)),
+        (source(), network, Needs(per_class=True)),
+    ]
+    for count, (which, with_network, needs) in enumerate(variations, start=1):
+        reference.reference_of(which, with_network, needs, cache=tmp_path)
+        assert len(list(tmp_path.iterdir())) == count
+    reference.reference_of(source(), network, Needs(), cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == count
+
+
+def test_folders_of_pictures_are_cached_by_their_content(network, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(DATA.images[i]).save(folder / f"{i}.png")
+    entries = []
+    for change in (lambda: None, lambda: None, lambda: (folder / "3.png").write_bytes((folder / "4.png").read_bytes())):
+        change()
+        reference.reference_of(FileSource(folder, shuffle_seed=0), network, Needs(), cache=tmp_path / "cache")
+        entries.append(len(list((tmp_path / "cache").iterdir())))
+    assert entries == [1, 1, 2]
+
+
+def test_a_damaged_entry_is_written_anew(network, tmp_path):
+    first = reference.reference_of(source(), network, Needs(), cache=tmp_path)
+    (entry,) = tmp_path.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[: len(whole) // 2])
+    again = reference.reference_of(source(), network, Needs(), cache=tmp_path)
+    np.testing.assert_array_equal(first.statistics.moments.mean, again.statistics.moments.mean)
+    assert len(entry.read_bytes()) == len(whole)
+
+
+def test_mu_and_sigma_are_written_and_read_as_other_tools_do(network, tmp_path):
+    real = reference.reference_of(source(), network, Needs(), cache=tmp_path)
+    path = tmp_path / "stats.npz"
+    reference.save(real, network, path)
+    features = np.asarray(network(DATA.images)["pool_3"], np.float64)
+    with np.load(path) as stored:
+        np.testing.assert_allclose(stored["mu"], features.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(stored["sigma"], np.cov(features.T), rtol=1e-9, atol=1e-9)
+    assert reference.is_statistics(path)
+    found = reference.read(path, network)
+    assert found.num_images == 80 and not found.has_features
+    other = np.asarray(network(shapes.draw(90, seed=2).images)["pool_3"])
+    np.savez(path, mu=features.mean(axis=0), sigma=np.cov(features.T))  # of another tool, which says no more
+    foreign = reference.read(path, network)
+    assert foreign.num_images is None
+    expected = squared_frechet_distance(Moments.of(other), Moments.of(features))
+
+    for one in (found, foreign):
+        distance = squared_frechet_distance(Moments.of(other), one.statistics.moments)
+        assert distance == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(SuiteError, match="there are no features of single images"):
+        found.statistics.kept("pool_3")
+
+
+def test_statistics_that_do_not_fit_are_refused(network, tmp_path):
+    real = reference.reference_of(source(), network, Needs(), cache=tmp_path)
+    path = tmp_path / "stats.npz"
+    reference.save(real, network, path)
+    for change in ({"fingerprint": "0" * 64}, {"resize": "tf1 bilinear to 32"}):
+        with pytest.raises(SuiteError, match="they are of shapes .*, not of shapes"):
+            reference.read(path, dataclasses.replace(network, **change))
+    bad = [
+        {"mu": np.zeros(3), "sigma": np.zeros((4, 4))},
+        {"mu": np.full(2, np.nan), "sigma": np.eye(2)},
+        {"mu": np.zeros(2), "sigma": np.diag([1.0, -1.0])},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array("[]")},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": "many"}))},
+        {"mu": np.array([{}], dtype=object), "sigma": np.eye(1)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": -7}))},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": 100.5}))},
+    ]
+    for arrays in bad:
+        np.savez(path, **arrays)
+        with pytest.raises(SuiteError, match="cannot serve as --reference"):
+            reference.read(path, network)
+    path.write_bytes(b"PK")
+    assert not reference.is_statistics(path)
+    with pytest.raises(SuiteError, match="cannot serve as --reference"):
+        reference.read(path, network)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32])
+def test_features_come_in_order_and_do_not_depend_on_the_batch(network, batch_size):
+    statistics = gather(source(), network, 50, ALL, batch_size=batch_size)
+    expected = network(DATA.images[:50])
+    for name in ("logits", "pool_3"):
+        assert statistics.kept(name).shape[0] == 50
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(statistics.kept(name), expected[name], rtol=0, atol=1e-5 * scale)
+    np.testing.assert_array_equal(statistics.kept("images"), DATA.images[:50])
+
+
+def test_the_halves_are_those_of_the_images(network):
+    statistics = gather(source(), network, 51, Needs(outputs=True), batch_size=8)
+    features = statistics.kept("pool_3").astype(np.float64)
+    assert [half.count for half in statistics.halves] == [25, 26]
+    np.testing.assert_allclose(statistics.halves[0].mean, features[:25].mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(statistics.halves[1].covariance, np.cov(features[25:].T), rtol=1e-9, atol=1e-12)
+
+
+def test_a_network_that_gives_nan_and_a_source_that_ends_early_are_errors(network):
+    class Short(ArraySource):
+        def batches(self, num_images, batch_size):
+            return super().batches(num_images - 1, batch_size)
+
+    with pytest.raises(SuiteError, match="gave 49 images of the 50"):
+        gather(Short(DATA, "short", shuffle_seed=None), network, 50, Needs())
+    with pytest.raises(SuiteError, match="logits that are not finite for images 0 to 32"):
+        gather(source(), lambda images: {"logits": np.full((len(images), 3), np.nan)}, 50, Needs())

@@ -1,0 +1,1 @@
+"""Networks that score: loading, Inception, small classifiers, archives, and the check of foreign graphs."""

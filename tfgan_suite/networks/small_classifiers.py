@@ -1,0 +1,156 @@
+"""The small classifiers that score generated images without a download: train, save, export and load them.
+
+`python -m tfgan_suite.classifier` is the command; it made the classifier of `shapes` that ships with the package.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_tools import files
+from data_tools.batches import from_uint8_in_graph
+from data_tools.errors import SuiteError, UsageError
+from tfgan_suite.networks import saved_models
+
+if TYPE_CHECKING:
+    import keras
+
+    from data_tools.images import LabelledImages
+
+BUILT_IN = {"shapes": Path(__file__).parent / "classifiers" / "shapes.npz"}
+_BATCH = 250
+SMALLEST_IMAGE = 8  # three poolings halve it to one
+LARGEST_IMAGE = 1024  # a file that names more would only fill the memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A trained classifier with its name, image size, class names, and the SHA-256 of its weights."""
+
+    network: keras.Model
+    name: str
+    image_size: int
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+
+def load(name: str) -> Classifier:
+    """A built-in classifier by name, or one from a file that this command wrote.
+
+    Raises:
+        SuiteError: for a missing, damaged or foreign file.
+    """
+    import numpy as np
+
+    from models_zoo.classifier import classifier
+
+    path = BUILT_IN.get(name, Path(name))
+    if not path.is_file():
+        raise UsageError(f"--classifier must be one of {', '.join(BUILT_IN)}, 'none' or a file. Received: {name}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            weights = [stored[f"weight_{i}"] for i in range(len(stored.files) - 1)]
+        if not 1 <= about["image_size"] <= LARGEST_IMAGE:
+            raise ValueError(f"image size {about['image_size']}")
+        network = classifier(about["image_size"], 3, len(about["class_names"]))
+        network.set_weights(weights)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise SuiteError(f"{path} is no classifier made by tfgan_suite.classifier ({error})") from None
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)).hexdigest()
+    return Classifier(network, about["name"], about["image_size"], tuple(about["class_names"]), digest)
+
+
+def train(
+    train_data: LabelledImages, test_data: LabelledImages, *, epochs: int, seed: int, report: Callable[[str], None]
+) -> tuple[keras.Model, float]:
+    """Train on uint8 images; returns the network and its accuracy in [0, 1] on the test images."""
+    import keras
+    import tensorflow as tf
+
+    from models_zoo.classifier import classifier
+
+    keras.utils.set_random_seed(seed)
+    network = classifier(train_data.images.shape[1], 3, len(train_data.class_names))
+    head = keras.Model(network.input, network.output["logits"])
+    steps = -(-len(train_data) // 128) * epochs
+    head.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+
+    def scaled(images, labels):
+        return from_uint8_in_graph(images), labels
+
+    def pipeline(data):
+        return tf.data.Dataset.from_tensor_slices((data.images, data.labels))
+
+    fit_set = pipeline(train_data).shuffle(len(train_data), seed=seed).batch(128).map(scaled).prefetch(2)
+    test_set = pipeline(test_data).batch(_BATCH).map(scaled)
+    for epoch in range(epochs):
+        history = head.fit(fit_set, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history
+        report(f"epoch {epoch + 1} of {epochs}: training accuracy {history['accuracy'][0]:.4f}")
+    return network, float(head.evaluate(test_set, verbose=0)[1])
+
+
+def save(path: Path, network: keras.Model, *, name: str, data: LabelledImages, about: dict[str, Any]) -> None:
+    """Write weights and origin; `load` reads it back."""
+    import numpy as np
+
+    about = {"name": name, "image_size": data.images.shape[1], "class_names": list(data.class_names), **about}
+    arrays = {f"weight_{i}": weight for i, weight in enumerate(network.get_weights())}
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path, lambda file: np.savez(file, about=np.array(json.dumps(about)), **arrays))
+
+
+def export(folder: Path, network: keras.Model, *, name: str, data: LabelledImages, about: dict[str, Any]) -> None:
+    """Write a SavedModel that `scoring_network.load` takes, reload it and compare before it is put in its place.
+
+    Its signature `serving_default` takes `images`, float32 [N, S, S, 3] in [-1, 1], and gives `logits` [N, classes] and
+    `pool_3` [N, d]; its asset `classifier.json` holds what the `.npz` file has beside the weights.
+
+    Raises:
+        SuiteError: if it cannot be written, or the reloaded model gives other values.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    size = data.images.shape[1]
+    images = np.stack([data.images[0], data.images[-1]]) / np.float32(127.5) - 1
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, name="images")])
+    def serve(images):
+        return network(images, training=False)
+
+    with files.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+        try:
+            (work / saved_models.ABOUT).write_text(
+                json.dumps({"name": name, "image_size": size, "class_names": list(data.class_names), **about}, indent=2)
+            )
+            module = tf.Module()
+            module.variables_of_network = [variable.value for variable in network.variables]
+            module.assets = [tf.saved_model.Asset(str(work / saved_models.ABOUT))]
+            tf.saved_model.save(module, str(work / "model"), signatures={"serving_default": serve})
+            reloaded = saved_models.load(work / "model").function(tf.constant(images))
+            for output, values in serve(images).items():
+                if not np.array_equal(values, reloaded[output]):
+                    raise SuiteError(f"the reloaded model differs in {output!r}: nothing was exported")
+            os.replace(work / "model", folder)
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from None
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Curves, and what is made of many runs."""

@@ -1,0 +1,1 @@
+"""From images to numbers: metrics, references, records, and the one function that scores a source."""

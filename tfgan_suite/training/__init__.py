@@ -1,0 +1,1 @@
+"""Building a variant, the loop, and what watches a run."""
