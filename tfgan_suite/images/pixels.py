@@ -16,20 +16,33 @@ RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "bytes": (0.0, 255.0)}
 _TOLERANCE = 0.005  # of the range
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """[-1, 1] to 0..255, rounded to the nearest, halves up, out-of-range values clipped."""
-    return np.floor(np.clip(images, -1, 1) * 127.5 + 128).astype(np.uint8)
+def to_uint8(images: np.ndarray, values: str = "tanh") -> np.ndarray:
+    """Pixels as 0..255, rounded to the nearest, halves up, out-of-range values clipped.
+
+    Args:
+        images: numbers in the range that `values` names, a key of `RANGES`.
+    """
+    low, high, scale, shift = _rule(values)
+    return np.floor(np.clip(images.astype(np.float32), low, high) * scale + shift).astype(np.uint8)
 
 
-def to_uint8_in_graph(images: tf.Tensor) -> tf.Tensor:
-    """`to_uint8` for a tensor: the same bits."""
+def to_uint8_in_graph(images: tf.Tensor, values: str = "tanh") -> tf.Tensor:
+    """`to_uint8` for a float32 tensor: the same bits."""
     import tensorflow as tf
 
-    return tf.cast(tf.floor(tf.clip_by_value(images, -1.0, 1.0) * 127.5 + 128.0), tf.uint8)
+    low, high, scale, shift = _rule(values)
+    return tf.cast(tf.floor(tf.clip_by_value(images, low, high) * scale + shift), tf.uint8)
+
+
+def _rule(values: str) -> tuple[np.float32, ...]:
+    """The ends of the range, and what its numbers are multiplied by and added to before they are rounded down."""
+    low, high = RANGES[values]
+    scale = 255 / (high - low)
+    return np.float32(low), np.float32(high), np.float32(scale), np.float32(0.5 - low * scale)
 
 
 def as_uint8(images: np.ndarray, values: str, name: str) -> np.ndarray:
-    """Pixels as uint8, rounded to the nearest.
+    """`to_uint8` of pixels that may be of another range, or uint8 already.
 
     Args:
         images: uint8, or numbers in the range that `values` names.
@@ -47,8 +60,7 @@ def as_uint8(images: np.ndarray, values: str, name: str) -> np.ndarray:
     slack = _TOLERANCE * (high - low)
     if images.min() < low - slack or images.max() > high + slack:
         raise _other_range(images.min(), images.max(), values, name)
-    scaled = (np.clip(images.astype(np.float32), low, high) - low) * (255 / (high - low))
-    return np.floor(scaled + 0.5).astype(np.uint8)
+    return to_uint8(images, values)
 
 
 def require_range(smallest: float, largest: float, values: str, name: str) -> None:
