@@ -61,8 +61,8 @@ def open_source(text: str, options: Options) -> Source:
     if path.is_dir():
         source = FileSource(path, shuffle_seed=options.shuffle_seed, image_size=options.image_size)
         if source.left_out:
-            are = "picture {} is" if source.left_out == 1 else "pictures {} are"
-            options.report(f"note: {source.left_out:,} {are.format(f'beside the class folders of {path}')} left out")
+            noun, verb = ("picture", "is") if source.left_out == 1 else ("pictures", "are")
+            options.report(f"note: {source.left_out:,} {noun} beside the class folders of {path} {verb} left out")
         return source
     if path.is_file() and path.suffix == ".npz":
         return _npz(path, options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from models_zoo.inputs import is_conditional
+from models_zoo.inputs import inputs_of, is_conditional
 from models_zoo.randomness import labels_of, latents_of
 from tfgan_suite.images import pixels
 
@@ -32,7 +32,7 @@ class Sampler:
         self.latent_dim = generator.inputs[0].shape[-1]
 
         def run(latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            images = generator([latents, labels] if self.conditional else latents, training=False)
+            images = generator(inputs_of(generator, latents, labels), training=False)
             return tf.clip_by_value(images, -1.0, 1.0)  # not every generator ends with tanh
 
         self._run = tf.function(run, reduce_retracing=True)

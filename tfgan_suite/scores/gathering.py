@@ -47,7 +47,7 @@ class Statistics:
         images, labels: uint8 [m, S, S, 3] and int32 [m] or None of the first images, if they were asked for.
     """
 
-    def __init__(self, total: int, *, needs: Needs, splits: int = 1, order: np.ndarray | None = None) -> None:
+    def __init__(self, total: int, *, needs: Needs, splits: int = 1) -> None:
         self.total = total
         self.needs = needs
         self.count = 0
@@ -56,7 +56,7 @@ class Statistics:
         self.sums: ScoreSums | None = None
         self.histogram: np.ndarray | None = None
         self.asked = self.labelled = 0
-        self._assignment, self._splits = split_assignment(total, splits, order), splits
+        self._assignment, self._splits = split_assignment(total, splits), splits
         self._kept: dict[str, list[np.ndarray]] = {"logits": [], "pool_3": [], "images": [], "labels": []}
 
     def update(
@@ -215,7 +215,6 @@ def gather(
     needs: Needs,
     *,
     splits: int = 1,
-    order: np.ndarray | None = None,
     network_classes: np.ndarray | None = None,
     batch_size: int = BATCH,
     advance: Callable[[int], None] = lambda count: None,
@@ -226,14 +225,14 @@ def gather(
 
     Args:
         network: from uint8 [B, H, W, 3] to a dict of `logits` [B, classes] and/or `pool_3` [B, d].
-        splits, order: of the classifier score; see `feature_metrics.split_assignment`.
+        splits: of the classifier score; see `feature_metrics.split_assignment`.
         network_classes: the network's class for each label of the source; None if it has others.
         advance: called with the number of images done.
 
     Raises:
         SuiteError: if the source ends early, or the network gives numbers that are not finite.
     """
-    statistics = Statistics(num_images, needs=needs, splits=splits, order=order)
+    statistics = Statistics(num_images, needs=needs, splits=splits)
     first = 0
     for images, labels in _ahead(source.batches(num_images, batch_size)):
         outputs = {name: np.asarray(values) for name, values in network(images).items()}
