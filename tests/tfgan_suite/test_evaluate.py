@@ -100,7 +100,7 @@ def test_every_option_does_something(option, place):
     """Another result, or a refusal that names what was given: never the same numbers in silence."""
     import keras
 
-    from models_zoo.classifier import classifier as small
+    from models_zoo.classifier import small
 
     keras.utils.set_random_seed(0)
     about = {"test_accuracy": 0.1}

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from data_tools import command as cli
 from data_tools import shapes
 from data_tools.errors import SuiteError, UsageError
+from models_zoo.classifier import CLASSIFIERS
 from tfgan_suite import classifier as command
 from tfgan_suite.images.sources import ArraySource
 from tfgan_suite.networks import scoring_network
@@ -133,3 +135,78 @@ def test_files_with_wrong_arrays_are_refused(tmp_path):
         classifier.load(str(tmp_path / "d.npz"))
     with pytest.raises(UsageError, match="must be one of shapes.*Received: nowhere"):
         classifier.load("nowhere")
+
+
+def test_the_choices_are_the_table():
+    assert tuple(CLASSIFIERS) == classifier.NETWORKS
+
+
+def test_the_residual_one_has_the_layers_of_its_table():
+    network = CLASSIFIERS["residual"](32, 3, 10)
+    outputs = {layer.name: layer.output.shape[1:] for layer in network.layers}
+    assert outputs["stem_relu"] == (32, 32, 16) and outputs["block_0"] == (16, 16, 32)
+    assert outputs["block_1"] == (8, 8, 64) and outputs["block_2"] == (4, 4, 128)
+    assert network.output["pool_3"].shape == (None, 128) and network.output["logits"].shape == (None, 10)
+    kernels = {  # input channels x output channels of each convolution
+        (3, 16): 1, (16, 32): 1, (32, 32): 2, (32, 64): 1, (64, 64): 2, (64, 128): 1, (128, 128): 2,
+    }  # fmt: skip
+    convolutions = sum(9 * a * b * count for (a, b), count in kernels.items())
+    norms = sum(2 * b * count for (_, b), count in kernels.items())
+    assert sum(int(np.prod(w.shape)) for w in network.trainable_weights) == convolutions + norms + 128 * 10 + 10
+
+
+def test_augmentation_mirrors_half_and_shifts_all_ways():
+    """One bright pixel in the middle tells where it came to lie; a row of two tells whether it was mirrored."""
+    images = np.zeros((4_000, 16, 16, 3), np.uint8)
+    images[:, 8, 7], images[:, 8, 8] = 100, 200
+    out = classifier.augmented(tf.constant(images), tf.constant([3, 4])).numpy()
+    assert out.dtype == np.uint8 and out.shape == images.shape
+    rows, columns = np.argwhere(out[..., 0] == 200)[:, 1:].T
+    left = np.argwhere(out[..., 0] == 100)[:, 2]
+    mirrored = left > columns
+    assert abs(mirrored.mean() - 0.5) < 0.04
+    assert (np.abs(left - columns) == 1).all()
+    for offsets in (rows - 8, np.where(mirrored, columns - 7, columns - 8)):
+        values, counts = np.unique(offsets, return_counts=True)
+        assert values.tolist() == [-2, -1, 0, 1, 2] and counts.min() > 650  # of 800
+    assert (classifier.augmented(tf.constant(images), tf.constant([3, 4])).numpy() == out).all()
+    assert (classifier.augmented(tf.constant(images), tf.constant([3, 5])).numpy() != out).any()
+
+
+def test_what_comes_in_at_an_edge_is_mirrored():
+    image = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.uint8)
+    out = classifier.augmented(tf.constant(np.repeat(image, 50, axis=0)), tf.constant([0, 1])).numpy()
+    padded = np.pad(image[0], [(2, 2), (2, 2), (0, 0)], mode="reflect")
+    mirrored = np.pad(image[0][:, ::-1], [(2, 2), (2, 2), (0, 0)], mode="reflect")
+    possible = {p[r : r + 16, c : c + 16].tobytes() for p in (padded, mirrored) for r in range(5) for c in range(5)}
+    assert {one.tobytes() for one in out} <= possible
+
+
+def test_network_augmentation_and_weight_decay_reach_the_training():
+    data, seen = shapes.draw(256, seed=1), []
+    settings = {"epochs": 1, "seed": 0, "report": seen.append}
+    plain = classifier.train(data, data, **settings)[0].get_weights()
+    for change in ({"kind": "residual"}, {"augment": True}, {"weight_decay": 0.5}):
+        other = classifier.train(data, data, **settings, **change)[0].get_weights()
+        assert len(other) != len(plain) or any((a != b).any() for a, b in zip(other, plain, strict=True)), change
+    assert len(seen) == 4
+
+
+def test_weight_decay_shrinks_kernels_alone():
+    """Every kernel ends smaller with a strong decay than without."""
+    data, settings = shapes.draw(256, seed=1), {"epochs": 2, "seed": 0, "report": lambda line: None}
+    norms = []
+    for decay in (0.0, 0.9):
+        network, _ = classifier.train(data, data, kind="residual", weight_decay=decay, **settings)
+        norms.append([float(np.linalg.norm(w)) for w in network.trainable_weights if "kernel" in w.path])
+    assert all(with_decay < without for without, with_decay in zip(*norms, strict=True))
+
+
+def test_the_kind_of_network_survives_the_file(tmp_path):
+    network = CLASSIFIERS["residual"](16, 3, 10)
+    about = {"network": "residual", "test_accuracy": 0.1}
+    data = shapes.draw(10, seed=0, image_size=16)
+    classifier.save(tmp_path / "c.npz", network, name="mine", data=data, about=about)
+    loaded = classifier.load(str(tmp_path / "c.npz")).network
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(images)["logits"], network(images)["logits"])
