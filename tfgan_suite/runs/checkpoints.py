@@ -7,6 +7,7 @@ set is refused.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,6 +77,44 @@ def read(path: Path) -> dict[str, np.ndarray]:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # zip, NumPy and the operating system each raise their own on damage
         raise SuiteError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of a checkpoint, from their headers alone.
+
+    Raises:
+        SuiteError: for a damaged or foreign file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
+    except Exception as error:  # zip, NumPy and the operating system each raise their own on damage
+        raise SuiteError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with archive.open(name) as member:
+        np.lib.format.read_magic(member)
+        return np.lib.format.read_array_header_1_0(member)[0]
+
+
+def num_parameters(path: Path) -> dict[str, int]:
+    """Trainable parameters of `"generator"` and `"discriminator"` in a checkpoint: the values that their optimizers
+    keep a second moment of. A network whose optimizer keeps none is left out.
+
+    Raises:
+        SuiteError: for a damaged or foreign file.
+    """
+    stored = shapes(path)
+    found = {
+        network: [
+            shape
+            for name, shape in stored.items()
+            if name.startswith(f"{network}_optimizer/") and name.endswith("_velocity")
+        ]
+        for network in ("generator", "discriminator")
+    }
+    return {network: sum(math.prod(shape) for shape in moments) for network, moments in found.items() if moments}
 
 
 def newest(folder: Path, report: Callable[[str], None]) -> tuple[Path, dict[str, np.ndarray]] | None:

@@ -62,3 +62,34 @@ def check(line: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         raise ValueError(f"not a whole score: {'; '.join(wrong)}")
     return line
+
+
+# what came out and when, and what it was called; all else says how it was measured
+_OUTCOMES = {
+    "metric", "value", "spread", "at_half", "extrapolated", "error", "class_fractions", "source", "source_fingerprint",
+    "step", "images_seen", "seconds", "versions",
+}  # fmt: skip
+_PARAMETERS_OUTCOMES = {"classes", "counts", "classes_left_out", "levels", "smallest_ratio", "picture"}
+_NAMES = {"classifier": "classifier_fingerprint", "reference": "reference_fingerprint"}
+
+
+def how(line: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a score by which it was measured: where they are equal, two values of a metric may be compared.
+
+    A name that a fingerprint stands beside is left out, since the same file may stand anywhere. Classes drawn uniformly
+    count like none, so that generators with and without classes can be compared. Versions are left out, too: they are
+    what to look at when equal protocols give unequal numbers. Fields that are not known here are kept.
+    """
+    kept = {name: value for name, value in line.items() if name not in _OUTCOMES}
+    kept = {name: value for name, value in kept.items() if kept.get(_NAMES.get(name, "")) is None}
+    if kept.get("labels") == "uniform":
+        kept["labels"] = None
+    if isinstance(kept.get("parameters"), dict):
+        given = kept["parameters"].items()
+        kept["parameters"] = {name: value for name, value in given if name not in _PARAMETERS_OUTCOMES}
+    return kept
+
+
+def is_selection(line: dict[str, Any]) -> bool:
+    """Whether a score is for choosing checkpoints, not for reporting."""
+    return str(line.get("reference")).endswith(":selection")

@@ -17,6 +17,7 @@ from tfgan_suite.runs.config import Config
 from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.scores import yardstick
 from tfgan_suite.scores.metrics import Request
+from tfgan_suite.scores.protocol import is_selection
 from tfgan_suite.scores.scoring import needs_of, score
 
 if TYPE_CHECKING:
@@ -88,11 +89,6 @@ def _say_if_not_apart(settings: Config) -> None:
             "no test and no selection split: the best checkpoint is chosen by images of the training split, "
             "on which scores are reported too"
         )
-
-
-def is_selection(line: dict[str, Any]) -> bool:
-    """Whether a line of `metrics.jsonl` is for choosing checkpoints, not for reporting."""
-    return str(line.get("reference")).endswith(":selection")
 
 
 def _keep_if_best(run: RunFolder, gan: GAN, line: dict[str, Any]) -> None:

@@ -23,10 +23,11 @@ from tfgan_suite.runs.config import Config
 from tfgan_suite.runs.generator_export import export
 from tfgan_suite.runs.opening import open_run
 from tfgan_suite.runs.run_folder import RunFolder
+from tfgan_suite.scores.protocol import is_selection
 from tfgan_suite.training import loop
 from tfgan_suite.training.building import build, is_chief, make_deterministic, options_of, strategy_of
 from tfgan_suite.training.sample_grids import grid_drawer
-from tfgan_suite.training.scores_on_the_way import is_selection, scorer
+from tfgan_suite.training.scores_on_the_way import scorer
 from tfgan_suite.training.tensorboard_events import tensorboard_writer
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def restore(path: Path, gan: GAN, data: LabelledImages, settings: Config) -> int
 def finish(gan: GAN, settings: Config, run: RunFolder, class_names: tuple[str, ...]) -> None:
     """Draw the curves, export the averaged generator, and print where everything is."""
     measured = files.read_json_lines(run.metrics)
-    curves.draw(files.read_json_lines(run.log), run.plots)
+    curves.draw(files.read_json_lines(run.log), run.plots, settings.loss)
     curves.draw_metrics(measured, run.plots)
     scores = [line for line in measured if line["step"] == settings.steps and not is_selection(line)]
     exported = export(gan.ema_generator, run.export, settings=settings, class_names=class_names, scores=scores)

@@ -1,0 +1,91 @@
+"""Curves of many runs on common axes: by step, by images seen and by wall time."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tfgan_suite.reports import curves, quantities
+from tfgan_suite.reports.comparison import Comparison, score_curve
+from tfgan_suite.reports.curves import Curve
+from tfgan_suite.reports.plain_text import file_name
+from tfgan_suite.reports.run_records import RunRecord
+
+_MOST_IN_LEGEND = 12
+_MOST_ROWS = 8
+# label -> from a run and its steps to where these stand, or to nothing if that is not known
+X_AXES: dict[str, Callable[[RunRecord, Sequence[float]], Sequence[float]]] = {
+    "step": lambda run, steps: steps,
+    "images seen": lambda run, steps: [step * run.images_per_step for step in steps] if run.images_per_step else [],
+    "minutes": lambda run, steps: [seconds / 60 for seconds in run.seconds_at(steps)],
+}
+
+
+def draw_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write one PNG per group of quantities and per score, runs of one configuration in one colour.
+
+    Args:
+        folder: where to write; it exists.
+
+    Returns:
+        The paths.
+    """
+    paths = []
+    for key, group in quantities.GROUPS.items():
+        names = comparison.quantities(key)[:_MOST_ROWS]
+        rows = [(name, [run.curve(name) for _, run in comparison.runs]) for name in names]
+        if rows:
+            paths.append(_draw(folder / f"{key}.png", group.question, rows, comparison))
+    taken: set[str] = set()
+    for section in comparison.sections:
+        for column in section.columns:
+            of_runs = [score_curve(run, column.key) for _, run in comparison.runs]
+            if max(len(steps) for steps, _ in of_runs) > 1:
+                name = _free(f"metric-{file_name(column.metric)}-protocol-{section.number}", taken)
+                label = f"{column.metric}\n{column.remark}" if column.remark else column.metric
+                title = curves.score_title(column.metric)
+                paths.append(_draw(folder / f"{name}.png", title, [(label, of_runs)], comparison))
+    return paths
+
+
+def colour_of(number: int) -> str:
+    """Of a configuration, by its number from 1 on; the first eight are easy to tell apart."""
+    if number <= len(curves.COLOURS):
+        return curves.COLOURS[number - 1]
+    red, green, blue = colorsys.hls_to_rgb(number * 0.618034 % 1, 0.45, 0.6)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def _draw(path: Path, title: str, rows: list[tuple[str, list[Curve]]], comparison: Comparison) -> Path:
+    figure = curves.new_figure((15, 1.5 + 2.7 * len(rows)))
+    figure.suptitle(title, fontsize=12, parse_math=False)
+    grid = figure.subplots(len(rows), len(X_AXES), squeeze=False, sharey="row")
+    handles = {}
+    for (name, of_runs), line in zip(rows, grid, strict=True):
+        for axes, (label, where) in zip(line, X_AXES.items(), strict=True):
+            drawn = []
+            for (row, run), (steps, values) in zip(comparison.runs, of_runs, strict=True):
+                at = where(run, steps)
+                if at:
+                    look = {"color": colour_of(row.number), "marker": "." if len(values) < curves.FEW else None}
+                    (handle,) = axes.plot(at, values, linewidth=1, alpha=0.8, **look)
+                    handles.setdefault(row.number, (handle, f"{row.number} {row.label}"))
+                    drawn.append((at, values))
+            curves.finish_axes(axes, label, name if axes is line[0] else "", drawn)
+    height = figure.get_figheight()
+    figure.subplots_adjust(left=0.06, right=0.99, top=1 - 0.5 / height, bottom=1.1 / height, wspace=0.06, hspace=0.35)
+    shown = [handles[number] for number in sorted(handles)[:_MOST_IN_LEGEND]]
+    more = f"{len(handles) - len(shown)} more in report.html" if len(handles) > len(shown) else ""
+    curves.as_they_are(
+        figure.legend(*zip(*shown, strict=True), loc="lower center", ncols=4, fontsize=8, title=more or None)
+    )
+    return curves.save(figure, path)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, with a number if another has it."""
+    numbered = (name if i == 1 else f"{name}-{i}" for i in range(1, len(taken) + 2))
+    free = next(text for text in numbered if text not in taken)
+    taken.add(free)
+    return free
