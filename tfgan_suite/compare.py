@@ -42,6 +42,9 @@ def main(argv: list[str]) -> None:
     comparison = compare(run_records.find(arguments.runs))
     output = arguments.output
     with files.writing(output):
+        if (output / "protocols.json").is_file():  # an earlier comparison, whose curves would be taken for this one's
+            for old in (output / "curves").glob("*.png"):
+                old.unlink()
         (output / "curves").mkdir(parents=True, exist_ok=True)
     files.replace_text(output / "table.md", tables.markdown_table(comparison))
     files.replace_text(output / "table.csv", tables.csv_table(comparison))

@@ -8,13 +8,24 @@ import pytest
 from data_tools import shapes
 
 
-@pytest.fixture(scope="session")
-def tiny_models():
-    """The module `tiny_models`: the tests are no package, so it cannot be imported by name."""
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny_models.py"))
+def module_beside(name):
+    """A module of this folder: the tests are no package, so it cannot be imported by name."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def tiny_models():
+    """The module `tiny_models`."""
+    return module_beside("tiny_models")
+
+
+@pytest.fixture(scope="session")
+def made_runs():
+    """The module `made_runs`: folders of runs that nobody trained."""
+    return module_beside("made_runs")
 
 
 @pytest.fixture(scope="session")

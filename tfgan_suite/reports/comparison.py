@@ -13,12 +13,15 @@ from typing import Any
 from data_tools.errors import SuiteError
 from tfgan_suite.reports import run_records
 from tfgan_suite.reports.plain_text import plain
-from tfgan_suite.reports.quantities import grouped
+from tfgan_suite.reports.quantities import group_of, grouped
 from tfgan_suite.reports.run_records import Line, RunRecord
 from tfgan_suite.scores import protocol
 
-# of a configuration: the seed; places, where a fingerprint says what stood there, or the protocol of the scores does
-_NOT_THE_METHOD = {"seed", "data_dir", "classifier"}
+# of a configuration: the seed; a place, where a fingerprint says what stood there; and how the run was watched, of
+# which the protocol of each score tells all that matters
+_NOT_THE_METHOD = {
+    "seed", "data_dir", "classifier", "num_images", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
+}  # fmt: skip
 # of a protocol: what belongs to a metric, not to the whole evaluation
 _OF_A_METRIC = {
     "parameters", "splits", "spread_is", "reference", "reference_fingerprint", "reference_shuffle_seed", "num_real",
@@ -34,15 +37,27 @@ class Configuration:
 
     Attributes:
         number: from 1 on.
-        label: variant, dataset, and what sets it apart from other rows of these.
+        method: variant and dataset.
         runs: by their seed.
         differences: the fields that differ between rows of this variant and dataset, as text.
     """
 
     number: int
-    label: str
+    method: str
     runs: list[RunRecord]
     differences: dict[str, str]
+
+    @property
+    def details(self) -> str:
+        """What sets it apart from other rows of its variant and dataset."""
+        parts = [f"{name}={value}" for name, value in self.differences.items()]
+        if not self.first.finished:
+            parts.append(f"(only {self.first.reached:,} steps)")
+        return plain(" ".join(parts))
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.details}".rstrip()
 
     @property
     def first(self) -> RunRecord:
@@ -137,6 +152,11 @@ class Comparison:
             found.update(dict.fromkeys(grouped(names, run.loss).get(group, [])))
         return list(found)
 
+    def curves(self, group: str, name: str) -> list[tuple[list[float], list[float]]]:
+        """Steps and values of a quantity for each run, empty for those whose quantity of that name is of another
+        group: what a discriminator gives to real images is a probability here and a score there."""
+        return [run.curve(name) if group_of(name, run.loss) == group else ([], []) for _, run in self.runs]
+
     def cell(self, configuration: Configuration, column: Column, at: str) -> Cell | None:
         """What stands in a row and column.
 
@@ -183,9 +203,9 @@ def score_curve(run: RunRecord, key: str) -> tuple[list[float], list[float]]:
 def _configurations(runs: list[RunRecord], left_out: list[tuple[str, str]]) -> list[Configuration]:
     groups: dict[str, dict[str, RunRecord]] = {}
     for run in runs:
-        method = {name: value for name, value in run.settings.items() if name not in _NOT_THE_METHOD}
+        fields = {name: value for name, value in run.settings.items() if name not in _NOT_THE_METHOD}
         # an unfinished run is no seed of a finished one
-        key = _text([method, run.record.get("dataset_fingerprint"), None if run.finished else run.last, run.finished])
+        key = _text([fields, run.record.get("dataset_fingerprint"), None if run.finished else run.last, run.finished])
         first = groups.setdefault(key, {}).setdefault(_text(run.settings.get("seed")), run)
         if first is not run:
             left_out.append((run.name, f"the same configuration and seed as {first.name}, so it is no further seed"))
@@ -195,9 +215,8 @@ def _configurations(runs: list[RunRecord], left_out: list[tuple[str, str]]) -> l
         alike[_method(group[0])].append(group[0])
     result = []
     for number, group in enumerate(kept, 1):
-        differences = _differences(group[0], alike[_method(group[0])])
-        label = " ".join([_method(group[0]), *(f"{name}={value}" for name, value in differences.items())])
-        result.append(Configuration(number, plain(label), group, differences))
+        method = _method(group[0])
+        result.append(Configuration(number, method, group, _differences(group[0], alike[method])))
     return result
 
 
@@ -221,8 +240,8 @@ def _differences(run: RunRecord, others: list[RunRecord]) -> dict[str, str]:
 def _flat(run: RunRecord) -> dict[str, Any]:
     fields = {name: value for name, value in run.settings.items() if name not in _NOT_THE_METHOD}
     options = fields.pop("options", None)
-    state = {"data": run.record.get("dataset_fingerprint"), "reached": run.reached if not run.finished else "the end"}
-    return {**fields, **(options if isinstance(options, dict) else {}), **state}
+    data = run.record.get("dataset_fingerprint")
+    return {**fields, **(options if isinstance(options, dict) else {}), "data": data}
 
 
 def _sections(configurations: list[Configuration]) -> list[Section]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfgan_suite.reports import curves, quantities
 from tfgan_suite.reports.comparison import Comparison, score_curve
 from tfgan_suite.reports.curves import Curve
 from tfgan_suite.reports.plain_text import file_name
 from tfgan_suite.reports.run_records import RunRecord
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 _MOST_IN_LEGEND = 12
 _MOST_ROWS = 8
@@ -34,9 +38,9 @@ def draw_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     paths = []
     for key, group in quantities.GROUPS.items():
         names = comparison.quantities(key)[:_MOST_ROWS]
-        rows = [(name, [run.curve(name) for _, run in comparison.runs]) for name in names]
+        rows = [(name, comparison.curves(key, name)) for name in names]
         if rows:
-            paths.append(_draw(folder / f"{key}.png", group.question, rows, comparison))
+            paths.append(_draw(folder / f"{key}.png", group.question, rows, comparison, group.spikes))
     taken: set[str] = set()
     for section in comparison.sections:
         for column in section.columns:
@@ -57,11 +61,13 @@ def colour_of(number: int) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
-def _draw(path: Path, title: str, rows: list[tuple[str, list[Curve]]], comparison: Comparison) -> Path:
+def _draw(
+    path: Path, title: str, rows: Sequence[tuple[str, Sequence[Curve]]], comparison: Comparison, spikes: bool = False
+) -> Path:
     figure = curves.new_figure((15, 1.5 + 2.7 * len(rows)))
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure.suptitle(f"{title} (spikes are marked)" if spikes else title, fontsize=12, parse_math=False)
     grid = figure.subplots(len(rows), len(X_AXES), squeeze=False, sharey="row")
-    handles = {}
+    handles: dict[int, tuple[Line2D, str]] = {}
     for (name, of_runs), line in zip(rows, grid, strict=True):
         for axes, (label, where) in zip(line, X_AXES.items(), strict=True):
             drawn = []
@@ -72,6 +78,8 @@ def _draw(path: Path, title: str, rows: list[tuple[str, list[Curve]]], compariso
                     (handle,) = axes.plot(at, values, linewidth=1, alpha=0.8, **look)
                     handles.setdefault(row.number, (handle, f"{row.number} {row.label}"))
                     drawn.append((at, values))
+                    leaps = quantities.spikes(values) if spikes else []
+                    axes.plot([at[i] for i in leaps], [values[i] for i in leaps], "v", color=colour_of(row.number))
             curves.finish_axes(axes, label, name if axes is line[0] else "", drawn)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.06, right=0.99, top=1 - 0.5 / height, bottom=1.1 / height, wspace=0.06, hspace=0.35)

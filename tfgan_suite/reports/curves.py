@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ def _images_per_step(lines: Sequence[dict[str, Any]]) -> float:
 
 
 def _draw(
-    path: Path, title: str, label: str, curves: dict[str, Curve], images_per_step: float, spikes: bool = False
+    path: Path, title: str, label: str, curves: Mapping[str, Curve], images_per_step: float, spikes: bool = False
 ) -> Path:
     figure = new_figure((8, 4.5), layout="constrained")
     axes = figure.add_subplot()
@@ -137,7 +137,8 @@ def _draw(
             axes.plot(at, high, "v", color=colour, markersize=7, label=f"spikes of {plain(name, 60)}: {len(found)}")
     finish_axes(axes, "step", label, list(curves.values()))
     if images_per_step:
-        top = axes.secondary_xaxis("top", functions=(lambda x: x * images_per_step, lambda x: x / images_per_step))
+        both: Any = (lambda step: step * images_per_step, lambda images: images / images_per_step)
+        top = axes.secondary_xaxis("top", functions=both)
         top.set_xlabel("images seen")
     as_they_are(axes.legend(fontsize=8))
     return save(figure, path)

@@ -1,4 +1,4 @@
-"""What the folders of runs hold, read without TensorFlow and without trust: anything may be missing, damaged or hostile.
+"""What the folders of runs hold, read without TensorFlow and without trust: anything may be missing or hostile.
 
 Text comes out of here as `plain`, numbers as finite ones.
 """
@@ -114,7 +114,8 @@ class RunRecord:
             return "not recorded"
         gpus = machine.get("gpus") or []
         parts = [plain(gpu, 60) for gpu in gpus] if isinstance(gpus, list) else [plain(gpus, 60)]
-        return ", ".join([f"{plain(machine.get('cores', '?'), 20)} cores {plain(machine.get('processor', '?'), 40)}", *parts])
+        cores, processor = plain(machine.get("cores", "?"), 20), plain(machine.get("processor", "?"), 40)
+        return ", ".join([f"{cores} cores {processor}", *parts])
 
     @property
     def class_names(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tfgan_suite.reports import quantities
@@ -31,7 +32,12 @@ def markdown_table(comparison: Comparison) -> str:
             lines += [*(f"- {markdown(reason)}" for reason in section.why), ""]
         heads = [_head(column) for column in section.columns]
         rows = [
-            [str(row.number), markdown(row.label), _AT[at], *(_cell(comparison.cell(row, c, at)) for c in section.columns)]
+            [
+                str(row.number),
+                markdown(row.label),
+                _AT[at],
+                *(_cell(comparison.cell(row, column, at), row) for column in section.columns),
+            ]
             for row in section.configurations
             for at in (LAST, BEST)
         ]
@@ -44,7 +50,8 @@ def markdown_table(comparison: Comparison) -> str:
             "every seed in the order above. The best step is chosen by the selection split, never by these scores.",
         ]
     if comparison.left_out:
-        lines += ["", "## Left out", "", *_table(["folder", "why"], [list(map(markdown, p)) for p in comparison.left_out])]
+        rows = [list(map(markdown, pair)) for pair in comparison.left_out]
+        lines += ["", "## Left out", "", *_table(["folder", "why"], rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -54,9 +61,9 @@ def csv_table(comparison: Comparison) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         [
-            "configuration", "variant", "dataset", "differs_by", "protocol", "metric", "remark", "better", "at", "steps",
-            "mean", "sample_standard_deviation", "num_seeds", "seeds", "values", "images_seen", "seconds", "hardware",
-            "generator_parameters", "discriminator_parameters", "finished",
+            "configuration", "variant", "dataset", "differs_by", "protocol", "metric", "remark", "better", "at",
+            "steps", "mean", "sample_standard_deviation", "num_seeds", "seeds", "values", "images_seen", "seconds",
+            "hardware", "generator_parameters", "discriminator_parameters", "finished",
         ]
     )  # fmt: skip
     for section in comparison.sections:
@@ -108,11 +115,8 @@ def images_seen(run: RunRecord) -> int | None:
 
 def facts_of_seeds(row: Configuration, fact: str) -> list[Any]:
     """A fact of each run, as far as it is known."""
-    values = {
-        "seconds": [run.seconds for run in row.runs],
-        "images_seen": [images_seen(run) for run in row.runs],
-    }[fact]
-    return [value for value in values if value is not None]
+    of: Callable[[RunRecord], Any] = {"seconds": lambda run: run.seconds, "images_seen": images_seen}[fact]
+    return [value for run in row.runs if (value := of(run)) is not None]
 
 
 def hardware(row: Configuration) -> str:
@@ -147,12 +151,14 @@ def _head(column: Column) -> str:
     return f"{markdown(column.metric)}{remark} {arrow}".strip()
 
 
-def _cell(cell: Cell | None) -> str:
+def _cell(cell: Cell | None, row: Configuration) -> str:
     if cell is None:
         return _NONE
     text = number(cell.mean)
     if cell.spread is not None:
         text += f" +- {number(cell.spread)} ({', '.join(map(number, cell.values))})"
+    if len(cell.seeds) < len(row.runs):
+        text += f" only seed {markdown(', '.join(cell.seeds))}"
     return text
 
 
@@ -160,8 +166,9 @@ def _protocols(columns: list[Column]) -> list[str]:
     """One line per column with all of its protocol, folded away where Markdown can."""
     lines = ["<details><summary>Protocol of each score</summary>", ""]
     for column in columns:
-        fields = {**column.names, **column.protocol}
-        lines.append(f"- {_head(column)}: " + "; ".join(f"{markdown(plain(k))} {markdown(plain(v))}" for k, v in fields.items()))
+        fields = {**column.names, **column.protocol}.items()
+        how = "; ".join(f"{markdown(plain(name))} {markdown(plain(value))}" for name, value in fields)
+        lines.append(f"- {_head(column)}: {how}")
     return [*lines, "", "</details>"]
 
 

@@ -80,10 +80,11 @@ def how(line: dict[str, Any]) -> dict[str, Any]:
     count like none, so that generators with and without classes can be compared. Versions are left out, too: they are
     what to look at when equal protocols give unequal numbers. Fields that are not known here are kept.
     """
-    kept = {name: value for name, value in line.items() if name not in _OUTCOMES}
+    in_order = [name for name in FIELDS if name in line] + sorted(line.keys() - FIELDS.keys())
+    kept = {name: line[name] for name in in_order if name not in _OUTCOMES}
     kept = {name: value for name, value in kept.items() if kept.get(_NAMES.get(name, "")) is None}
-    if kept.get("labels") == "uniform":
-        kept["labels"] = None
+    if kept.get("labels") in (None, "uniform"):
+        kept.pop("labels", None)
     if isinstance(kept.get("parameters"), dict):
         given = kept["parameters"].items()
         kept["parameters"] = {name: value for name, value in given if name not in _PARAMETERS_OUTCOMES}
