@@ -41,7 +41,7 @@ def scores(step, classifier_score, distance, selection=None, **fields):
 def log_lines(steps, every=10, seconds_per_step=0.1, **more):
     """Lines of `log.jsonl`; `more` are functions of the step by name."""
     named = {"d_loss": lambda step: 1 + 1 / step, "g_loss": lambda step: math.sin(step / 30),
-             "d_gradient_norm": lambda step: 50.0 if step == 100 else 2.0, "g_gradient_norm": lambda step: 1.0,
+             "d_gradient_norm": lambda step: 50.0 if step == 10 * every else 2.0, "g_gradient_norm": lambda step: 1.0,
              "d_real": lambda step: 0.6, "d_fake": lambda step: 0.4, **more}  # fmt: skip
     return [
         {"step": step, "images_seen": step * 64, "seconds": step * seconds_per_step}
@@ -86,9 +86,11 @@ def write_run(
 def write_several(place):
     """Two configurations of two seeds under one protocol, one run under another, and one that is not finished."""
     for seed in (0, 1):
-        write_run(place / f"dcgan-{seed}", seed=seed, metrics=[*scores(100, 5 + seed, 40 + seed, 30), *scores(200, 6 + seed, 50 + seed, 35)])  # fmt: skip
-        write_run(place / f"wgan-{seed}", seed=seed, variant="wgan_gp", loss="wasserstein", metrics=scores(200, 8 + seed, 20 + seed, 15),
-                  log=log_lines(200, gradient_penalty=lambda step: 0.1, d_real=lambda step: 40.0))  # fmt: skip
+        metrics = [*scores(100, 5 + seed, 40 + seed, 30), *scores(200, 6 + seed, 50 + seed, 35)]
+        write_run(place / f"dcgan-{seed}", seed=seed, metrics=metrics)
+        log = log_lines(200, gradient_penalty=lambda step: 0.1, d_real=lambda step: 40.0)
+        metrics = scores(200, 8 + seed, 20 + seed, 15)
+        write_run(place / f"wgan-{seed}", seed=seed, variant="wgan_gp", loss="wasserstein", metrics=metrics, log=log)
     write_run(place / "few-images", seed=2, num_images=400, metrics=scores(200, 9.5, 10, 9, num_generated=400))
     write_run(place / "unfinished", seed=3, log=log_lines(90), metrics=scores(50, 2, 300, 290), picture=False)
     return place

@@ -234,7 +234,11 @@ def _differences(run: RunRecord, others: list[RunRecord]) -> dict[str, str]:
     own, rest = _flat(run), [_flat(other) for other in others]
     names = dict.fromkeys(name for fields in [own, *rest] for name in fields)
     differing = [name for name in names if any(fields.get(name) != own.get(name) for fields in rest)]
-    return {plain(name, 40): plain(own.get(name, _NOT_RECORDED), 40) for name in differing}
+    return {plain(name, 40): plain(_short(own.get(name, _NOT_RECORDED)), 40) for name in differing}
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _flat(run: RunRecord) -> dict[str, Any]:

@@ -69,9 +69,8 @@ def score_title(metric: str) -> str:
     return f"{plain(metric, 60)}{better}: {score.good}" if score.good else plain(metric, 60)
 
 
-def finish_axes(axes: Axes, x_label: str, y_label: str, curves: Sequence[Curve]) -> None:
+def finish_axes(axes: Axes, x_label: str, y_label: str, values: Sequence[float]) -> None:
     """Labels and a grid; values that span three orders of magnitude go on a logarithmic axis."""
-    values = [value for _, curve in curves for value in curve]
     if values and min(values) > 0 and max(values) > 1000 * min(values):
         axes.set_yscale("log")
     axes.set_xlabel(x_label)
@@ -135,7 +134,7 @@ def _draw(
         if found:
             at, high = [steps[i] for i in found], [values[i] for i in found]
             axes.plot(at, high, "v", color=colour, markersize=7, label=f"spikes of {plain(name, 60)}: {len(found)}")
-    finish_axes(axes, "step", label, list(curves.values()))
+    finish_axes(axes, "step", label, [value for _, curve in curves.values() for value in curve])
     if images_per_step:
         both: Any = (lambda step: step * images_per_step, lambda images: images / images_per_step)
         top = axes.secondary_xaxis("top", functions=both)
