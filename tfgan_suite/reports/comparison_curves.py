@@ -81,7 +81,7 @@ def _draw(
     shown = sorted(handles)[:_MOST_IN_LEGEND]
     names = [plain(f"{number} {comparison.configurations[number - 1].label}", 60) for number in shown]
     more = f"{len(handles) - len(shown)} more in report.html" if len(handles) > len(shown) else None
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 / height), "ncols": 3, "fontsize": 8}
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 / height), "ncols": 3, "fontsize": 8}
     legend = figure.legend([handles[number] for number in shown], names, title=more, **below)
     curves.as_they_are(legend)
     return curves.save(figure, path)

@@ -64,6 +64,7 @@ def test_images_seen_stand_over_the_steps(tmp_path, made_runs, figures):
     (axes,) = figures["losses"].axes
     (top,) = axes.child_axes
     assert (axes.get_xlabel(), top.get_xlabel()) == ("step", "images seen")
+    figures["losses"].draw_without_rendering()  # which places it
     assert top.get_xlim() == pytest.approx([64 * x for x in axes.get_xlim()])
 
 

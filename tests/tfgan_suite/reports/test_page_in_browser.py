@@ -18,7 +18,7 @@ EVIL = "</script><script>document.title='taken'</script><img src=x onerror=docum
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs pip install 'tfgan_suite[browser]'")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, which the extra [test] has")
     if CHROMIUM is None:
         pytest.skip("needs Debian's package chromium")
     with sync_api.sync_playwright() as playwright:
@@ -112,6 +112,16 @@ def test_each_score_has_its_protocol_one_click_away(opened):
 def test_tables_of_another_protocol_say_why(opened):
     notes = opened.locator("#scores .note").all_inner_texts()
     assert len(notes) >= 2 and any("num_generated: 400; elsewhere 500" in note for note in notes)
+
+
+def test_runs_without_scores_have_a_table_of_their_own(browser, tmp_path, made_runs):
+    path = tmp_path / "report.html"
+    path.write_text(page.page(comparison.compare([made_runs.write_run(tmp_path / "run")])), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(path.as_uri())
+    assert tab.locator("#scores h3").all_inner_texts() == ["Without scores"] and labels(tab) == ["dcgan"]
+    assert "12,800" in tab.locator("#scores table").inner_text()
+    tab.close()
 
 
 def chart(tab, title):

@@ -97,3 +97,22 @@ def test_lines_are_appended_whole_and_read_back(tmp_path):
     assert files.read_json_lines(path) == [{"step": 0}, {"step": 1}, {"step": 2}]
     with pytest.raises(ValueError, match="Out of range float"):
         files.append_json_line(path, {"loss": float("nan")})
+
+
+def test_shapes_come_from_the_headers_alone(tmp_path):
+    path = checkpoints.save(tmp_path, 1, {"large": np.zeros((1000, 100), np.float32), **ARRAYS}, keep=3)
+    content = bytearray(path.read_bytes())
+    content[200_000] ^= 1  # values are not looked at
+    path.write_bytes(content)
+    with pytest.raises(SuiteError):
+        checkpoints.read(path)
+    assert checkpoints.shapes(path) == {"large": (1000, 100), "generator/dense/kernel": (2, 3), "training/step": ()}
+    path.write_bytes(b"foreign")
+    with pytest.raises(SuiteError, match="step-00000001.npz is damaged"):
+        checkpoints.shapes(path)
+
+
+def test_a_network_whose_optimizer_keeps_no_moments_has_no_known_number_of_parameters(tmp_path):
+    moments = {f"generator_optimizer/adam/{name}_velocity": np.zeros(size) for name, size in (("a", (2, 3)), ("b", 4))}
+    path = checkpoints.save(tmp_path, 1, {**ARRAYS, **moments}, keep=3)
+    assert checkpoints.num_parameters(path) == {"generator": 10}

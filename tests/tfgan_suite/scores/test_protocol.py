@@ -7,14 +7,15 @@ import pytest
 from data_tools import shapes
 from tfgan_suite.images.sources import ArraySource
 from tfgan_suite.networks import scoring_network
+from tfgan_suite.reports.quantities import score_of
 from tfgan_suite.scores import metrics, protocol, scoring
 from tfgan_suite.scores import references as reference
 
 
-@pytest.fixture(scope="module")
-def lines(tmp_path_factory):
+def scored(tmp_path_factory, seed):
+    """Lines of all metrics, of images that the seed draws."""
     network = scoring_network.load("shapes")
-    source = ArraySource(shapes.draw(60, seed=1), "drawn", shuffle_seed=3)
+    source = ArraySource(shapes.draw(60, seed=seed), "drawn", shuffle_seed=3)
     place = tmp_path_factory.mktemp("cache")
     training = ArraySource(shapes.draw(30, seed=4), "training", shuffle_seed=None)
     request = metrics.Request(50, tuple(metrics.METRICS), splits=5, kernel_protocol="blocks", training=training,
@@ -23,6 +24,11 @@ def lines(tmp_path_factory):
     other = ArraySource(shapes.draw(200, seed=2), "others", shuffle_seed=None)
     real = reference.reference_of(other, network, needs, cache=place)
     return scoring.score(source, network, real, request)
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    return scored(tmp_path_factory, seed=1)
 
 
 def test_every_metric_gives_whole_lines(lines):
@@ -64,3 +70,21 @@ def test_unknown_fields_and_a_spread_of_no_kind_are_refused(lines):
         protocol.check({**lines[0], "colour": 1})
     with pytest.raises(ValueError, match="spread and spread_is go together"):
         protocol.check({**lines[0], "spread": 0.1, "spread_is": None})
+
+
+def test_other_images_are_measured_by_the_same_protocol(lines, tmp_path_factory):
+    """No outcome counts as protocol, or no two seeds would ever stand in one column; and everything else does."""
+    for line, other in zip(lines, scored(tmp_path_factory, seed=5), strict=True):
+        assert line["metric"] == other["metric"] and line["source_fingerprint"] != other["source_fingerprint"]
+        assert protocol.how(line) == protocol.how(other), line["metric"]
+    measured = {name for line in lines for name in protocol.how(line)}
+    outcomes = {"metric", "value", "spread", "at_half", "extrapolated", "class_fractions", "source",
+                "source_fingerprint", "step", "images_seen", "seconds", "versions"}  # fmt: skip
+    names = {"classifier", "reference", "labels"}  # which fingerprints stand for; and drawn uniformly, or none
+    assert protocol.FIELDS.keys() - outcomes - names <= measured and not outcomes & measured
+
+
+def test_every_metric_says_what_is_good(lines):
+    assert all(score_of(line["metric"]).good for line in lines)
+    for name in ("inception_score", "fid", "kid", "tfgan_inception_score", "tfgan_fid", "tfgan_kid"):
+        assert score_of(name).good and score_of(name).better == ("higher" if name.endswith("score") else "lower")

@@ -155,10 +155,6 @@ function showProtocol(column) {
 
 function buildScores() {
   const place = find("scores");
-  if (!data.sections.length) {
-    place.append(make("p", { class: "note" }, "None of these runs has scores."));
-    place.append(sectionTable({ columns: [], rows: data.configurations.map((_, row) => [row, []]) }, 0));
-  }
   data.sections.forEach((section, i) => {
     if (data.sections.length > 1) {
       place.append(make("h3", { class: "group" }, `Protocol ${i + 1}`));
@@ -167,6 +163,9 @@ function buildScores() {
     }
     place.append(sectionTable(section, i));
   });
+  const scored = new Set(data.sections.flatMap((section) => section.rows.map(([row]) => row)));
+  const rest = data.configurations.map((_, row) => [row, []]).filter(([row]) => !scored.has(row));
+  if (rest.length) place.append(make("h3", { class: "group" }, "Without scores"), sectionTable({ columns: [], rows: rest }, data.sections.length));
 }
 
 // Curves
