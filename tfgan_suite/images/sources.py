@@ -178,7 +178,8 @@ class GeneratorSource(Source):
         images_seen: int | None = None,
     ) -> None:
         self.name, self.image_size, self.class_names = name, image_size, class_names
-        self._generate, self._latent_dim, self._values, self._certain = generate, latent_dim, values, certain
+        self.latent_dim = latent_dim
+        self._generate, self._values, self._certain = generate, values, certain
         self.record = _record(
             "as generated", weights=weights, latent_seed=latent_seed, labels="uniform" if class_names else None,
             step=step, images_seen=images_seen,
@@ -191,11 +192,9 @@ class GeneratorSource(Source):
         smallest, largest = np.inf, -np.inf  # of the first images, whatever the batch
         for i in range(0, num_images, batch_size):
             count = min(batch_size, num_images - i)
-            latents = latents_of(count, seed, self._latent_dim, first=i)
+            latents = latents_of(count, seed, self.latent_dim, first=i)
             labels = labels_of(count, seed, len(self.class_names) or 1, first=i)
-            made = np.asarray(self._generate(latents, labels))
-            if made.shape[:1] != (count,) or made.ndim != 4:
-                raise SuiteError(f"{self.name} must make images [{count}, S, S, C]. Received: {made.shape}")
+            made = self._raw(latents, labels)
             images = _rgb(as_uint8(made, self._values, self.name))
             if made.dtype != np.uint8 and i < _TELLING_IMAGES and not self._certain:
                 first = made[: _TELLING_IMAGES - i]
@@ -203,6 +202,18 @@ class GeneratorSource(Source):
                 if i + count >= min(_TELLING_IMAGES, num_images):
                     require_range(smallest, largest, self._values, self.name)
             yield images, labels.numpy() if self.class_names else None
+
+    def made(self, latents: Any, labels: Any) -> np.ndarray:
+        """Images uint8 [B, S, S, 1 or 3] of latents float32 [B, d] and, if there are classes, labels int32 [B]."""
+        import tensorflow as tf
+
+        return as_uint8(self._raw(tf.constant(latents), tf.constant(labels)), self._values, self.name)
+
+    def _raw(self, latents: Any, labels: Any) -> np.ndarray:
+        made = np.asarray(self._generate(latents, labels))
+        if made.shape[:1] != (len(latents),) or made.ndim != 4:
+            raise SuiteError(f"{self.name} must make images [{len(latents)}, S, S, C]. Received: {made.shape}")
+        return made
 
 
 def _rgb(images: np.ndarray) -> np.ndarray:

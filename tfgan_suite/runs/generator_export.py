@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data_tools import files
 from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.images.pixels import to_uint8_in_graph
-from tfgan_suite.runs.config import Config
+from tfgan_suite.runs.config import Config, load_json, replace
 
 if TYPE_CHECKING:
     import keras
@@ -74,6 +74,39 @@ def export(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return given
+
+
+def rebuilt(folder: Path) -> keras.Model:
+    """The generator of an export as the Keras model that it was, for what has to look into it; nothing of it is run.
+
+    Raises:
+        SuiteError: for a SavedModel that this suite did not export.
+    """
+    import tensorflow as tf
+
+    from tfgan_suite.training.building import build
+
+    settings = settings_of(folder)
+    if settings is None:
+        raise SuiteError(f"{folder} does not say how its generator is made, as an export of this suite does")
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+        generator = build(settings).ema_generator
+        for number, variable in enumerate(generator.variables):
+            variable.assign(reader.get_tensor(f"variables_of_generator/{number}/.ATTRIBUTES/VARIABLE_VALUE"))
+    except (UsageError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise SuiteError(f"{folder} is no export of this suite that can be taken apart: {reason}") from None
+    return generator
+
+
+def settings_of(folder: Path) -> Config | None:
+    """The configuration of the run that was exported; None for a SavedModel that does not say."""
+    path = folder / "assets" / "config.json"
+    try:
+        return replace(Config(), load_json(path), source=str(path))
+    except UsageError:
+        return None
 
 
 def _is_replaceable(folder: Path) -> bool:
