@@ -188,7 +188,7 @@ class Truncation(OfSamples):
     Example: python -m tfgan_suite.sample RUN truncation --thresholds 0.5 1 2 inf
     """
 
-    thresholds: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0, float("inf"))
+    thresholds: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, float("inf"))
     """The largest number of the latents; inf for no bound."""
 
 

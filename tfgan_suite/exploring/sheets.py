@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from data_tools.errors import SuiteError, UsageError
-from tfgan_suite.exploring import directions as factorisation
 from tfgan_suite.exploring import nearest, points, walks
 from tfgan_suite.exploring.points import Points
 from tfgan_suite.exploring.subject import Subject
@@ -129,9 +128,11 @@ def arithmetic(subject: Subject, a: Points, b: Points, c: Points) -> Sheet:
     for row, part in enumerate([*rows, results]):
         places[row, : len(part)] = np.arange(first, first + len(part))
         first += len(part)
+    for row in range(len(rows)):  # each mean goes to the last column
+        places[row, len(groups[row])], places[row, -1] = places[row, -1], places[row, len(groups[row])]
     return of_points(
         subject, points.joined([*rows, results]), columns, samples=points.joined(groups), places=places.ravel(),
-        row_names=(*(f"{name}, mean last" for name in "ABC"), ", ".join(RESULTS)), groups=[len(part) for part in groups],
+        column_names=("",) * (columns - 1) + ("mean",), row_names=("A", "B", "C", ", ".join(RESULTS)), groups=[len(part) for part in groups],
     )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ def directions(subject: Subject, samples: Points, chosen: Sequence[int], strengt
     Raises:
         UsageError: for a direction that there is not.
     """
-    layer, rows, values = strongest(subject)
+    layer, rows, values = subject.directions
     for number in chosen:
         if not 1 <= number <= len(rows):
             raise UsageError(f"--directions must be from 1 to {len(rows)}. Received: {number}")
@@ -176,12 +177,6 @@ def directions(subject: Subject, samples: Points, chosen: Sequence[int], strengt
         subject, points.joined(parts), len(strengths), samples=samples, layer=layer, singular_values=singular,
         column_names=[f"{strength:+g}" if strength else "0" for strength in strengths], row_names=names,
     )  # fmt: skip
-
-
-def strongest(subject: Subject) -> tuple[str, np.ndarray, np.ndarray]:
-    """The layer that `directions.first_layer` finds, its directions [d, d], the strongest first, and their strengths."""
-    layer, matrix = factorisation.first_layer(subject.network)
-    return (layer, *factorisation.factorised(matrix))
 
 
 def neighbours(

@@ -12,6 +12,7 @@ import numpy as np
 
 from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.exploring import points as points_module
+from tfgan_suite.exploring.directions import factorised, first_layer
 from tfgan_suite.exploring.points import Points
 from tfgan_suite.images import named_sources, pixels
 from tfgan_suite.images.sources import GeneratorSource
@@ -33,6 +34,7 @@ class Subject:
     Attributes:
         name: as it was named.
         latent_dim: length of its latents.
+        image_size: pixels per side of its images.
         class_names: of a conditional generator; () of another.
         record: `weights` and `step`, for what is written beside a picture.
         run: the run, unless it is an exported generator.
@@ -41,6 +43,7 @@ class Subject:
 
     name: str
     latent_dim: int
+    image_size: int
     class_names: tuple[str, ...]
     record: dict[str, Any]
     run: OpenRun | None
@@ -94,6 +97,13 @@ class Subject:
         from tfgan_suite.runs.generator_export import rebuilt
 
         return rebuilt(Path(self.name))
+
+    @functools.cached_property
+    def directions(self) -> tuple[str, np.ndarray, np.ndarray]:
+        """The layer that `directions.first_layer` finds, its directions [d, d], the strongest first, and how strong each
+        is, [d]."""
+        layer, matrix = first_layer(self.network)
+        return (layer, *factorised(matrix))
 
     @property
     def settings(self) -> Config | None:
@@ -149,7 +159,7 @@ def open_subject(
         if not isinstance(source, GeneratorSource):
             raise SuiteError(f"{text} is no generator")
         record = {"weights": source.record["weights"], "step": None}
-        return Subject(text, source.latent_dim, source.class_names, record, None, source.made)
+        return Subject(text, source.latent_dim, source.image_size, source.class_names, record, None, source.made)
     raise UsageError(f"SOURCE must be a run folder or an exported generator (a SavedModel). Received: {text}")
 
 
@@ -166,4 +176,4 @@ def _of_run(path: Path, weights: str, checkpoint: str, report: Callable[[str], N
         return pixels.to_uint8(sampler.generate(tf.constant(latents), tf.constant(labels)).numpy())
 
     record = {"weights": weights, "step": run.step}
-    return Subject(str(path), sampler.latent_dim, class_names, record, run, generate)
+    return Subject(str(path), sampler.latent_dim, sampler.image_size, class_names, record, run, generate)

@@ -32,9 +32,14 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> Imag
     return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
+def factor_to(width: int, least: int = SMALLEST_WIDTH) -> int:
+    """The smallest whole number by which a picture of `width` pixels becomes at least `least` wide."""
+    return max(1, -(-least // width))
+
+
 def enlarged(picture: Image.Image, width: int = SMALLEST_WIDTH) -> Image.Image:
     """`picture` at the smallest whole multiple of its size that is at least `width` pixels wide: nothing is blurred."""
-    factor = max(1, -(-width // picture.width))
+    factor = factor_to(picture.width, width)
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
@@ -63,7 +68,7 @@ def named_grid(
     columns = columns or math.ceil(math.sqrt(len(images)))
     small = grid(images, columns)
     large = enlarged(small, width).convert("RGB")
-    factor = large.width // small.width
+    factor = factor_to(small.width, width)
     cell_height, cell_width = (factor * (side + GAP) for side in images.shape[1:3])
     across = [_written(name) for name in column_names]
     down = [_written(name) for name in row_names]
