@@ -286,7 +286,6 @@ def draw_arithmetic(arguments: Arithmetic, subject: Subject) -> Sheet:
     from tfgan_suite.exploring import points, sheet_files, sheets
 
     named = (arguments.a, arguments.b, arguments.c)
-    _one_of(arguments, any(named), "--a, --b and --c")
     if any(named) and not all(named):
         raise UsageError("--a, --b and --c are needed together, with a sample or more each")
     if arguments.latents is not None:
@@ -370,23 +369,12 @@ def _samples(arguments: OfSamples, subject: Subject, count: int) -> Points:
     """The samples that the picture starts from; `count` of the seed if nothing is said."""
     from tfgan_suite.exploring import points, sheet_files
 
-    _one_of(arguments, bool(arguments.samples), "--samples")
-    if arguments.num_images is not None and (arguments.samples or arguments.latents is not None):
-        raise UsageError("--num-images is of --seed: leave it out with --samples or --latents")
     if arguments.latents is not None:
         found = sheet_files.samples_in(subject, arguments.latents)
     else:
         of_seed = [(arguments.seed, index) for index in range(arguments.num_images or count)]
         found = subject.samples([points.parse_name(name) for name in arguments.samples] or of_seed)
     return _in_classes(found, subject, arguments.classes)
-
-
-def _one_of(arguments: OfLatents, named: bool, flags: str) -> None:
-    """Refuse two ways of saying where to start."""
-    if arguments.latents is not None and named:
-        raise UsageError(f"{flags} and --latents both say where to start: give one of them")
-    if arguments.seed != OfLatents(source="").seed and (named or arguments.latents is not None):
-        raise UsageError(f"--seed would do nothing with {flags} or --latents: leave it out")
 
 
 def _in_classes(samples: Points, subject: Subject, names: tuple[str, ...]) -> Points:
@@ -409,8 +397,23 @@ def _check(arguments: Picture) -> None:
         number = getattr(arguments, name, None)
         if number is not None and not 1 <= number <= _MOST_IMAGES:
             raise UsageError(f"--{name.replace('_', '-')} must be from 1 to {_MOST_IMAGES:,}. Received: {number}")
-    if isinstance(arguments, OfLatents) and not 0 <= arguments.seed < 2**31:
+    if isinstance(arguments, OfLatents):
+        _check_beginning(arguments)
+
+
+def _check_beginning(arguments: OfLatents) -> None:
+    """Refuse two ways of saying where to start."""
+    if not 0 <= arguments.seed < 2**31:
         raise UsageError(f"--seed must be from 0 to 2147483647. Received: {arguments.seed}")
+    flags = {"latents": arguments.latents is not None}
+    flags |= {name: bool(getattr(arguments, name, ())) for name in ("samples", "a", "b", "c")}
+    given = [f"--{name}" for name, is_given in flags.items() if is_given]
+    if flags["latents"] and len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} both say where to start: give one of them")
+    if given and arguments.seed != OfLatents(source="").seed:
+        raise UsageError(f"--seed would do nothing with {given[0]}: leave it out")
+    if given and getattr(arguments, "num_images", None) is not None:
+        raise UsageError(f"--num-images is of --seed and would do nothing with {given[0]}: leave it out")
 
 
 def _output(arguments: Picture, kind: str) -> Path:

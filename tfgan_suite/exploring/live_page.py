@@ -99,7 +99,7 @@ class Page:
         command = self.command("arithmetic", "--a", *names[0], "--b", *names[1], "--c", *names[2], *self._class(chosen))
         return self._answer("arithmetic", sheet, command)
 
-    def sample_at(self, seed: float, count: float, place: list[int]) -> tuple[str, str]:
+    def sample_at(self, seed: float, count: float, chosen: str, place: list[int]) -> tuple[str, str]:
         """Name of the sample at a place of the picture of `samples`, in pixels, and the command that makes it alone."""
         count = int(count)
         side = self.subject.image_size + pictures.GAP
@@ -108,7 +108,7 @@ class Page:
         column, row = (max(0, int(at) - factor * pictures.GAP // 2) // (factor * side) for at in place)
         index = min(row * columns + min(column, columns - 1), count - 1)
         name = f"{int(seed or 0)}:{index}"
-        return name, self.command("grid", "--samples", name)
+        return name, self.command("grid", "--samples", name, *self._class(chosen))
 
     def _in_class(self, samples: points.Points, chosen: str) -> points.Points:
         names = self.subject.class_names
@@ -184,10 +184,10 @@ def _samples_tab(made: Page, blocks: gr.Blocks, chosen: gr.Dropdown) -> None:
         name = gr.Textbox(label="Sample", placeholder="click a sample above", buttons=["copy"], interactive=False, elem_id="sample-name")
         alone = gr.Textbox(label="Command for it", buttons=["copy"], interactive=False, elem_id="sample-command")
 
-    def picked(event: gr.SelectData, at_seed: float, of: float) -> tuple[str, str]:
-        return made.sample_at(at_seed, of, event.index)
+    def picked(event: gr.SelectData, *given: Any) -> tuple[str, str]:
+        return made.sample_at(*given, event.index)
 
-    outputs[0].select(picked, [seed, count], [name, alone])
+    outputs[0].select(picked, [seed, count, chosen], [name, alone])
     _wire(blocks, [seed.change, count.change, chosen.change], made.samples, [seed, count, chosen], outputs)
 
 
