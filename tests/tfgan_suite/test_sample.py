@@ -254,7 +254,7 @@ def test_directions_are_the_singular_vectors_of_the_first_layer(plain, condition
 
 @pytest.fixture
 def copier(tmp_path):
-    """A generator of others that only gives training images: the one whose number is the place of the largest latent."""
+    """A generator of others that only gives training images: that with the number of the largest latent's place."""
     images = shapes.draw(40, seed=1, image_size=SIDE).images
     table = tf.constant(images[10 : 10 + DIM])
     latents = tf.TensorSpec([None, DIM], tf.float32, name="z")

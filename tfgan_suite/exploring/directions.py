@@ -1,8 +1,8 @@
 """The directions in which a generator changes its images most, found in its first layer, without any data.
 
-Source: Shen and Zhou, Closed-Form Factorization of Latent Semantics in GANs (2021). A first layer y = A z + b is moved by
-A n when z moves by n; of all unit vectors n, the eigenvectors of A^T A with the largest eigenvalues move it most
-(eq. 5 to 8).
+Source: Shen and Zhou, Closed-Form Factorization of Latent Semantics in GANs (2021). A first layer y = A z + b is
+moved by A n when z moves by n; of all unit vectors n, the eigenvectors of A^T A with the largest eigenvalues move it
+most (eq. 5 to 8).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def factorised(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit directions [d, d], a row each, the strongest first, and how far each moves the layer, [d].
 
-    The rows are the eigenvectors of A^T A, that is the right singular vectors of A, and the numbers its singular values.
-    The sign of a direction, which the mathematics leaves open, is such that its largest entry is positive.
+    The rows are the eigenvectors of A^T A, that is the right singular vectors of A; the numbers are its singular
+    values. The sign of a direction, which the mathematics leaves open, is such that its largest entry is positive.
 
     Args:
         matrix: A, [outputs, d].
@@ -35,10 +35,10 @@ def factorised(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def first_layer(generator: keras.Model) -> tuple[str, np.ndarray]:
     """Name and matrix A [outputs, d] of the first layer with weights that the latents reach.
 
-    A is what the layer gives for each unit vector less what it gives for zero latents, so it does not matter what stands
-    before: beside a class, A is the part that the latents meet; behind a function of single latents that is odd (the
-    uniform latents of BEGAN and VT-GAN), A is that of the layer times one number; spectrally normalized, A is divided by
-    its norm. Where the latents are split, as in BigGAN, the directions move the part that the first layer takes.
+    A is what the layer gives for each unit vector less what it gives for zero latents, so it does not matter what
+    stands before: beside a class, A is the part that the latents meet; behind a function of single latents that is odd
+    (the uniform latents of BEGAN and VT-GAN), A is that of the layer times one number; spectrally normalized, A is
+    divided by its norm. Where the latents are split, as in BigGAN, the directions move the part that the first layer takes.
 
     Raises:
         SuiteError: for a generator without such a layer.

@@ -1,7 +1,7 @@
 """What a discriminator's features respond to, by guided back-propagation.
 
-Source: Springenberg et al., Striving for Simplicity: The All Convolutional Net (2015), section 3.4 and figure 1; used on
-a discriminator by Radford et al., Unsupervised Representation Learning with DCGANs (2016), section 6.2 and figure 5.
+Source: Springenberg et al., Striving for Simplicity: The All Convolutional Net (2015), section 3.4 and figure 1; used
+on a discriminator by Radford et al., Unsupervised Representation Learning with DCGANs (2016), section 6.2 and figure 5.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def _called(layer: keras.layers.Layer, *arguments: Any, **named: Any) -> Any:
 class _Guided(keras.layers.Layer):
     """A rectifier whose gradient passes where both the input and the gradient are positive, and nowhere else.
 
-    Those that let something through below zero (LeakyReLU, ELU) are taken for ReLU on the way back: what lies below zero
-    is no response.
+    Those that let something through below zero (LeakyReLU, ELU) are taken for ReLU on the way back: what lies below
+    zero is no response.
     """
 
     def __init__(self, rectifier: keras.layers.Layer) -> None:

@@ -65,7 +65,9 @@ class Page:
         seed, count = int(seed or 0), int(count)
         found = self._in_class(self.subject.samples([(seed, index) for index in range(count)]), chosen)
         sheet = sheets.grid(self.subject, found, min(_COLUMNS, count))
-        command = self.command("grid", *self._class(chosen), *_seed(seed), "--num-images", count, "--columns", sheet.columns)
+        command = self.command(
+            "grid", *self._class(chosen), *_seed(seed), "--num-images", count, "--columns", sheet.columns
+        )
         return self._answer("grid", sheet, command)
 
     def walk(self, one: str, other: str, path: str, share: float, chosen: str) -> tuple[Any, ...]:
@@ -181,7 +183,13 @@ def _samples_tab(made: Page, blocks: gr.Blocks, chosen: gr.Dropdown) -> None:
         count = gr.Slider(1, _MOST_SAMPLES, 32, step=1, label="Number of samples", elem_id="count")
     outputs = _outputs("samples", "Samples")
     with gr.Row():
-        name = gr.Textbox(label="Sample", placeholder="click a sample above", buttons=["copy"], interactive=False, elem_id="sample-name")
+        name = gr.Textbox(
+            label="Sample",
+            placeholder="click a sample above",
+            buttons=["copy"],
+            interactive=False,
+            elem_id="sample-name",
+        )
         alone = gr.Textbox(label="Command for it", buttons=["copy"], interactive=False, elem_id="sample-command")
 
     def picked(event: gr.SelectData, *given: Any) -> tuple[str, str]:

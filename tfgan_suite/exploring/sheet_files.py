@@ -24,9 +24,7 @@ _MILLISECONDS = 80
 
 def picture(sheet: Sheet) -> Image.Image:
     """The sheet, enlarged by a whole number, with its names."""
-    return pictures.named_grid(
-        sheet.images, sheet.columns, column_names=sheet.column_names, row_names=sheet.row_names
-    )
+    return pictures.named_grid(sheet.images, sheet.columns, column_names=sheet.column_names, row_names=sheet.row_names)
 
 
 def write(sheet: Sheet, path: Path, **record: Any) -> Path:

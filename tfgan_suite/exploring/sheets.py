@@ -13,7 +13,6 @@ from tfgan_suite.exploring import nearest, points, walks
 from tfgan_suite.exploring.points import Points
 from tfgan_suite.exploring.subject import Subject
 
-
 RESULTS = ("A", "A - B", "A - B + C")
 
 
@@ -65,12 +64,12 @@ def per_class(subject: Subject, samples: Points, labels: np.ndarray) -> Sheet:
         UsageError: for a generator without classes.
     """
     if not subject.class_names:
-        raise UsageError(f"{subject.name} takes no classes, so none can be asked for: use grid, or a conditional variant")
+        raise UsageError(
+            f"{subject.name} takes no classes, so none can be asked for: use grid, or a conditional variant"
+        )
     shown = points.joined(samples[[row] * len(labels)].with_labels(labels) for row in range(len(samples)))
     names = [subject.class_names[label] for label in labels]
-    return of_points(
-        subject, shown, len(labels), samples=samples, column_names=names, row_names=samples.names
-    )
+    return of_points(subject, shown, len(labels), samples=samples, column_names=names, row_names=samples.names)
 
 
 def interpolate(subject: Subject, samples: Points, path: str, shares: np.ndarray) -> Sheet:
@@ -147,9 +146,7 @@ def truncation(subject: Subject, samples: Points, thresholds: Sequence[float]) -
     columns = [samples.with_latents(walks.truncated(samples.latents, threshold)) for threshold in thresholds]
     shown = points.joined(columns)[_by_rows(len(thresholds), len(samples))]
     names = ["whole" if np.isinf(threshold) else f"{threshold:g}" for threshold in thresholds]
-    return of_points(
-        subject, shown, len(thresholds), samples=samples, column_names=names, row_names=samples.names
-    )
+    return of_points(subject, shown, len(thresholds), samples=samples, column_names=names, row_names=samples.names)
 
 
 def directions(subject: Subject, samples: Points, chosen: Sequence[int], strengths: Sequence[float]) -> Sheet:
@@ -208,9 +205,7 @@ def neighbours(
     return Sheet(np.concatenate(everything), columns, heads, tuple(names), samples, about={"neighbours": about})
 
 
-def features(
-    discriminator: Any, images: np.ndarray, labels: np.ndarray, count: int, columns: int
-) -> Sheet:
+def features(discriminator: Any, images: np.ndarray, labels: np.ndarray, count: int, columns: int) -> Sheet:
     """Two rows for each of the strongest features of a discriminator: the images that it responds to most, and to what.
 
     Args:

@@ -1,4 +1,4 @@
-"""Closed-form directions: the singular vectors of a linear generator, and what is found in every variant's first layer."""
+"""Closed-form directions: a linear generator's singular vectors, and what is found in every variant's first layer."""
 
 import keras
 import numpy as np
@@ -42,7 +42,9 @@ def kernel_of_latents(generator, layer):
     return weights[0][:dim].T
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=pytest.mark.slow if name == "sagan" else ()) for name in VARIANTS]
+)
 def test_the_first_layer_of_every_variant_is_found(variant):
     kind = load_variant(variant)
     classes = 3 if kind.conditional else None
