@@ -289,13 +289,11 @@ def draw_arithmetic(arguments: Arithmetic, subject: Subject) -> Sheet:
     if any(named) and not all(named):
         raise UsageError("--a, --b and --c are needed together, with a sample or more each")
     if arguments.latents is not None:
-        groups = sheet_files.groups_in(subject, arguments.latents)
+        groups = list(sheet_files.groups_in(subject, arguments.latents))
     elif any(named):
-        a, b, c = ([points.parse_name(name) for name in names] for names in named)
-        groups = subject.samples(a), subject.samples(b), subject.samples(c)
+        groups = [subject.samples([points.parse_name(name) for name in names]) for names in named]
     else:
-        a, b, c = ([(arguments.seed, 3 * group + i) for i in range(3)] for group in range(3))
-        groups = subject.samples(a), subject.samples(b), subject.samples(c)
+        groups = [subject.samples([(arguments.seed, 3 * group + i) for i in range(3)]) for group in range(3)]
     a, b, c = (_in_classes(group, subject, arguments.classes) for group in groups)
     return sheets.arithmetic(subject, a, b, c)
 

@@ -38,7 +38,8 @@ def first_layer(generator: keras.Model) -> tuple[str, np.ndarray]:
     A is what the layer gives for each unit vector less what it gives for zero latents, so it does not matter what
     stands before: beside a class, A is the part that the latents meet; behind a function of single latents that is odd
     (the uniform latents of BEGAN and VT-GAN), A is that of the layer times one number; spectrally normalized, A is
-    divided by its norm. Where the latents are split, as in BigGAN, the directions move the part that the first layer takes.
+    divided by its norm. Where the latents are split, as in BigGAN, the directions move the part that the first layer
+    takes.
 
     Raises:
         SuiteError: for a generator without such a layer.

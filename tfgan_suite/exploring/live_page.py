@@ -192,8 +192,8 @@ def _samples_tab(made: Page, blocks: gr.Blocks, chosen: gr.Dropdown) -> None:
         )
         alone = gr.Textbox(label="Command for it", buttons=["copy"], interactive=False, elem_id="sample-command")
 
-    def picked(event: gr.SelectData, *given: Any) -> tuple[str, str]:
-        return made.sample_at(*given, event.index)
+    def picked(event: gr.SelectData, at_seed: float, of: float, of_class: str) -> tuple[str, str]:
+        return made.sample_at(at_seed, of, of_class, event.index)
 
     outputs[0].select(picked, [seed, count, chosen], [name, alone])
     _wire(blocks, [seed.change, count.change, chosen.change], made.samples, [seed, count, chosen], outputs)

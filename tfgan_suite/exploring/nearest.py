@@ -26,8 +26,9 @@ def nearest(
         [N, k, S, S, C]. k is less if there are fewer.
     """
     rows = rows_of(images).astype(np.float64)
-    numbers = np.zeros((len(images), 0), np.int64)
-    squared, found = np.zeros((len(images), 0)), np.zeros((len(images), 0, *images.shape[1:]), np.uint8)
+    numbers: np.ndarray = np.zeros((len(images), 0), np.int64)
+    squared: np.ndarray = np.zeros((len(images), 0))
+    found = np.zeros((len(images), 0, *images.shape[1:]), np.uint8)
     first = 0
     for batch in batches:
         columns, distances = nearest_rows(rows, rows_of(batch).astype(np.float64), min(k, len(batch)))
@@ -35,7 +36,8 @@ def nearest(
         squared = np.concatenate([squared, distances], axis=1)
         found = np.concatenate([found, batch[columns]], axis=1)
         order = np.argsort(squared, axis=1, kind="stable")[:, :k]
-        numbers, squared = (np.take_along_axis(array, order, axis=1) for array in (numbers, squared))
+        numbers = np.take_along_axis(numbers, order, axis=1)
+        squared = np.take_along_axis(squared, order, axis=1)
         found = np.take_along_axis(found, order[..., None, None, None], axis=1)
         first += len(batch)
     return numbers, np.sqrt(squared), found

@@ -70,10 +70,12 @@ def of(latents: np.ndarray, labels: np.ndarray, names: Sequence[str] = ()) -> Po
 def joined(parts: Iterable[Points]) -> Points:
     """All points of some parts, one after the other."""
     parts = list(parts)
-    arrays = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("latents", "labels", "others", "shares")
-    )
-    return Points(*arrays, tuple(name for part in parts for name in part.names))
+
+    def of_all(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    names = tuple(name for part in parts for name in part.names)
+    return Points(of_all("latents"), of_all("labels"), of_all("others"), of_all("shares"), names)
 
 
 def parse_name(text: str) -> tuple[int, int]:

@@ -64,9 +64,7 @@ def per_class(subject: Subject, samples: Points, labels: np.ndarray) -> Sheet:
         UsageError: for a generator without classes.
     """
     if not subject.class_names:
-        raise UsageError(
-            f"{subject.name} takes no classes, so none can be asked for: use grid, or a conditional variant"
-        )
+        raise UsageError(f"{subject.name} takes no classes, use grid, or a conditional variant")
     shown = points.joined(samples[[row] * len(labels)].with_labels(labels) for row in range(len(samples)))
     names = [subject.class_names[label] for label in labels]
     return of_points(subject, shown, len(labels), samples=samples, column_names=names, row_names=samples.names)
@@ -131,7 +129,8 @@ def arithmetic(subject: Subject, a: Points, b: Points, c: Points) -> Sheet:
         places[row, len(groups[row])], places[row, -1] = places[row, -1], places[row, len(groups[row])]
     return of_points(
         subject, points.joined([*rows, results]), columns, samples=points.joined(groups), places=places.ravel(),
-        column_names=("",) * (columns - 1) + ("mean",), row_names=("A", "B", "C", ", ".join(RESULTS)), groups=[len(part) for part in groups],
+        column_names=("",) * (columns - 1) + ("mean",),
+        row_names=("A", "B", "C", ", ".join(RESULTS)), groups=[len(part) for part in groups],
     )  # fmt: skip
 
 

@@ -100,8 +100,8 @@ class Subject:
 
     @functools.cached_property
     def directions(self) -> tuple[str, np.ndarray, np.ndarray]:
-        """The layer that `directions.first_layer` finds, its directions [d, d], the strongest first, and how strong each
-        is, [d]."""
+        """The layer that `directions.first_layer` finds, its directions [d, d] and their strengths [d], strongest
+        first."""
         layer, matrix = first_layer(self.network)
         return (layer, *factorised(matrix))
 

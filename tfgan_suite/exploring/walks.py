@@ -21,11 +21,11 @@ def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndar
     """Points [N, d] from `start` [d] to `end` [d] whose direction turns, and whose length changes, at constant speed.
 
     With ends of one length it is the great arc of Shoemake, Animating Rotation with Quaternion Curves (1985):
-    sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end, w being the angle between them. Normal latents have nearly one
-    length, which the straight line leaves (White, Sampling Generative Networks, 2016).
+    sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end, w being the angle between them. Normal latents have nearly
+    one length, which the straight line leaves (White, Sampling Generative Networks, 2016).
 
-    Where there is no angle, the walk is straight: a zero vector, or parallel ends. Opposite ends, which have no one arc,
-    are joined by that through the axis to which they are most nearly perpendicular.
+    Where there is no angle, the walk is straight: a zero vector, or parallel ends. Opposite ends, which have no one
+    arc, are joined by that through the axis to which they are most nearly perpendicular.
     """
     start, end, shares = _doubles(start, end, shares)
     lengths = np.linalg.norm(start), np.linalg.norm(end)

@@ -33,6 +33,7 @@ def run(tmp_path_factory):
     for weight in gan.ema_generator.weights:  # far from the beginning, where classes and latents hardly matter
         if "moving" not in weight.path:
             weight.assign_add(0.3 * random.normal(size=weight.shape))
+    gan.step.assign(1)
     folder = create(settings, tmp_path_factory.mktemp("runs") / "a run")
     folder.write_config(settings, "0", ("ant", "<b>bee</b>", "cat"))
     checkpoints.save(folder.checkpoints, 1, checkpoints.arrays_of(gan.state()), keep=3)
