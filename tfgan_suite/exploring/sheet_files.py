@@ -41,7 +41,7 @@ def write_record(path: Path, record: dict[str, Any]) -> Path:
 
 
 def described(sheet: Sheet, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """What a sheet shows, as JSON: its layout, `samples`, and `images` if all were generated, null for a white place."""
+    """What a sheet shows, as JSON: its layout, `samples` and, if all were generated, `images`, null for a white one."""
     record = {**sheet.about, "columns": sheet.columns, "column_names": list(sheet.column_names),
               "row_names": list(sheet.row_names)}  # fmt: skip
     if sheet.samples is not None:
