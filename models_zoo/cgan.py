@@ -31,7 +31,8 @@ How the class enters is a choice for each network, as in the paper's search (sec
 | 3x3 convolution, tanh                       | 32 x 32 x C   |                             |               |
 
 In brackets in the paper, so options here: kernel size 3 to 5, slope 0 to 0.3, base channels 10 to 512, latent size 50
-to 300. Table II calls its layers "Deconv." and ends with a convolution to three channels and tanh, both taken over from
+to 300. Two more modules of its sections II and III-A are options: spectral normalization in either network, and
+self-attention (Zhang et al., 2019) on the largest map of at most 32 pixels that both have, 16 x 16 here. Table II calls its layers "Deconv." and ends with a convolution to three channels and tanh, both taken over from
 table I; a discriminator convolves and ends with its head. Larger images prepend layers of 512 channels to the generator
 and append them to the discriminator, smaller ones leave out the generator's first and the discriminator's last.
 """
@@ -42,10 +43,11 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from models_zoo import checks, networks
+from models_zoo import checks, networks, resnet
 from models_zoo.conditioning import DISCRIMINATOR_HEADS, GENERATOR_NORMS, class_embedding, joined
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES, class_cross_entropy
+from models_zoo.self_attention import SelfAttention
 from models_zoo.spectral_normalization import wrapper
 
 _CHANNELS = (512, 256, 128)  # of the generator; the discriminator has them the other way round
@@ -64,6 +66,8 @@ class Choices:
     slope: float = 0.2  # of LeakyReLU below zero, in [0, 0.3]
     base_channels: int = 512  # channels of the generator's first map, 10 to 512
     normalization: str = "none"  # of the discriminator: none or spectral
+    spectral_generator: bool = False  # whether the generator is spectrally normalized as well
+    attention: bool = False  # whether both networks attend to their own pixels
 
     def __post_init__(self):
         checks.one_of("generator_conditioning", self.generator_conditioning, GENERATOR_NORMS)
@@ -73,6 +77,8 @@ class Choices:
         checks.require(0 <= self.slope <= 0.3, "slope", self.slope, "in [0, 0.3]")
         checks.require(10 <= self.base_channels <= 512, "base_channels", self.base_channels, "from 10 to 512")
         checks.one_of("normalization", self.normalization, ("none", "spectral"))
+        checks.one_of("spectral_generator", self.spectral_generator, (True, False))
+        checks.one_of("attention", self.attention, (True, False))
 
 
 class CGAN(GAN):
@@ -129,6 +135,7 @@ def generator(image_size, channels, latent_dim, width, num_classes, chosen):
     checks.one_of("generator_concat_layer", chosen.generator_concat_layer, range(len(path)))
     joined_after = chosen.generator_concat_layer if chosen.generator_conditioning == "hidden_concat" else None
     norm = GENERATOR_NORMS[chosen.generator_conditioning]
+    wrap = wrapper(chosen.spectral_generator)
 
     latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
     condition = labels
@@ -137,16 +144,18 @@ def generator(image_size, channels, latent_dim, width, num_classes, chosen):
     x = latents
     if chosen.generator_conditioning == "concat":
         x = layers.Concatenate(name="latents_and_class")([latents, condition])
-    x = layers.Dense(path[0] ** 2 * base, kernel_initializer=networks.normal(), name="project")(x)
+    x = wrap(layers.Dense(path[0] ** 2 * base, kernel_initializer=networks.normal(), name="project"))(x)
     x = layers.Reshape((path[0], path[0], base), name="reshape")(x)
     for i, side in enumerate(path[1:]):
         x = joined(x, condition) if joined_after == i else x
         name = f"deconv_{i}"
-        x = networks.doubled(x, filters[i], chosen.kernel_size, side, name, kernel_initializer=networks.normal())
+        x = networks.doubled(x, filters[i], chosen.kernel_size, side, name, wrap, kernel_initializer=networks.normal())
         x = norm(x, condition, num_classes, f"norm_{i}")
         x = layers.LeakyReLU(chosen.slope, name=f"lrelu_{i}")(x)
+        x = attention(x, chosen.spectral_generator) if chosen.attention and side == attended(image_size) else x
     x = joined(x, condition) if joined_after == len(path) - 1 else x
-    x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=networks.normal(), name="to_image")(x)
+    to_image = layers.Conv2D(channels, 3, padding="same", kernel_initializer=networks.normal(), name="to_image")
+    x = wrap(to_image)(x)
     return keras.Model([latents, labels], networks.tanh_images(x), name="generator")
 
 
@@ -169,7 +178,19 @@ def discriminator(image_size, channels, width, num_classes, chosen):
             channels_out, chosen.kernel_size, 2, "same", kernel_initializer=networks.normal(), name=f"conv_{i}"
         )
         x = layers.LeakyReLU(chosen.slope, name=f"lrelu_{i}")(wrap(convolution)(x))
+        spectral = chosen.normalization == "spectral"
+        x = attention(x, spectral) if chosen.attention and x.shape[1] == attended(image_size) else x
     x = joined(x, embedding) if joined_after == len(filters) else x
     outputs = DISCRIMINATOR_HEADS[chosen.discriminator_conditioning](x, labels, num_classes, wrap)
     inputs = images if chosen.discriminator_conditioning == "auxiliary" else [images, labels]
     return keras.Model(inputs, outputs, name="discriminator")
+
+
+def attended(image_size):
+    """The side of the map that self-attention works on: below the image's, which the discriminator has no map of."""
+    return resnet.attended_side(networks.sizes(image_size)[1:])
+
+
+def attention(x, spectral):
+    """Self-attention as in Zhang et al., with this network's normalization."""
+    return SelfAttention(spectral, initializer=networks.normal(), name="attention")(x)

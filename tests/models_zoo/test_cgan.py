@@ -95,3 +95,23 @@ def test_cgan_other_numbers_of_the_hypermodel():
     assert slopes == {0.3}
     assert not bare_and_wrapped(discriminator)[0] and not spectral_layers(generator)
     assert discriminator.get_layer("sn_conv_2").layer.kernel.shape == (5, 5, 256, 512)
+
+
+@pytest.mark.parametrize("size, side", [(16, 8), (32, 16), (108, 27)])
+def test_cgan_attends_in_both_networks_on_the_same_map(size, side):
+    with_it, without = pair("cgan", size, attention=True), pair("cgan", size)
+    for network in with_it:
+        assert network.get_layer("attention").output.shape[1:3] == (side, side)
+    for network in without:
+        assert not any(layer.name == "attention" for layer in network.layers)
+
+
+def test_cgan_normalizes_the_network_that_was_asked_for():
+    for generator_too in (False, True):
+        for of_discriminator in ("none", "spectral"):
+            options = {"spectral_generator": generator_too, "normalization": of_discriminator, "attention": True}
+            generator, discriminator = pair("cgan", 32, **options)
+            for network, spectral in ((generator, generator_too), (discriminator, of_discriminator == "spectral")):
+                bare, wrapped = bare_and_wrapped(network)
+                assert bool(wrapped) == spectral and bool(bare) != spectral
+                assert network.get_layer("attention").spectral == spectral
