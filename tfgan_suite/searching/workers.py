@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_tools.command import report
 from data_tools.errors import Interrupted, SuiteError, UsageError
+from tfgan_suite.console import signals
 from tfgan_suite.runs import provenance
 from tfgan_suite.runs.presets import PRESETS
 from tfgan_suite.searching import design, studies_on_disk, trials
@@ -51,7 +51,6 @@ class Crew:
         self.output = output
         self.stop = threading.Event()  # what is being trained stops, saved
         self.enough = threading.Event()  # nothing further is begun
-        self.signal = 0
         self.error: BaseException | None = None
         self.objective = trials.OBJECTIVES[wanted.objective]
         self._asking = threading.Lock()
@@ -66,9 +65,7 @@ class Crew:
         self._study()  # makes it, or says what is wrong with it, before threads do
         deadline = None if self.hands.hours is None else time.monotonic() + 3600 * self.hands.hours
         threads = [threading.Thread(target=self._guarded, daemon=True) for _ in range(self.hands.workers)]
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self._remember) for number in numbers}
-        try:
+        with signals.remembered(self.stop.set) as received:
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
@@ -76,18 +73,11 @@ class Crew:
                     self.enough.set()
                 for thread in threads:
                     thread.join(_POLL / 4)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         studies_on_disk.write_trials(self._study(), self.output)
         if self.error is not None:
             raise self.error
-        if self.signal:
-            raise Interrupted("stopped; the same command goes on", self.signal)
-
-    def _remember(self, number: int, _frame: object) -> None:
-        self.signal = self.signal or number
-        self.stop.set()
+        if received.number:
+            raise Interrupted("stopped; the same command goes on", received.number)
 
     def _study(self) -> optuna.Study:
         hands = self.hands
