@@ -22,7 +22,7 @@ from tfgan_suite.console.quiet_tensorflow import load_tensorflow
 from tfgan_suite.runs import config
 from tfgan_suite.runs.config import Options
 from tfgan_suite.runs.presets import PRESETS
-from tfgan_suite.searching import spaces, studies_on_disk
+from tfgan_suite.searching import confirmation, spaces, studies_on_disk
 from tfgan_suite.searching.design import SAMPLERS
 from tfgan_suite.searching.spaces import SPACES, Space
 from tfgan_suite.searching.studies_on_disk import Wanted
@@ -85,19 +85,56 @@ class Arguments:
     """Show tracebacks."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ReportArguments:
+    """Say what a search found: report.md with ranking, effects, pictures, and best.json for fit --config.
+
+    Example: python -m tfgan_suite.search report --output out
+    """
+
+    output: Path
+    """Folder of the search."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfirmArguments:
+    """Train the best, the default, and the best with one module at a time set back, with five other seeds each.
+
+    Example: python -m tfgan_suite.search confirm --output out --workers 2 --threads 1
+    """
+
+    output: Path
+    """Folder of the search."""
+    seeds: int = confirmation.SEEDS
+    """Seeds of each configuration."""
+    workers: int = 1
+    """Trainings at a time."""
+    threads: int | None = None
+    """Threads of each; all cores if not given."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
 def main(argv: list[str]) -> None:
-    arguments = command.parse(Arguments, argv, prog=PROG)
-    if importlib.util.find_spec("optuna") is None:
+    if importlib.util.find_spec("optuna") is None and not {"-h", "--help"} & set(argv):
         raise UsageError("a search needs the package optuna: pip install 'tfgan_suite[search]'")
-    for name in ("trials", "workers", "heartbeat"):
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name} must be at least 1. Received: {getattr(arguments, name)}")
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UsageError(f"--threads must be at least 1. Received: {arguments.threads}")
-    if arguments.hours is not None and arguments.hours <= 0:
+    if argv[:1] == ["report"]:
+        say(command.parse(ReportArguments, argv[1:], prog=f"{PROG} report").output)
+    elif argv[:1] == ["confirm"]:
+        confirm(command.parse(ConfirmArguments, argv[1:], prog=f"{PROG} confirm"))
+    else:
+        search(command.parse(Arguments, argv, prog=PROG))
+
+
+def search(arguments: Arguments) -> None:
+    """Run the trials that are not finished."""
+    _at_least_one(arguments, "trials", "workers", "heartbeat", "threads")
+    if arguments.hours is not None and not 0 < arguments.hours < float("inf"):
         raise UsageError(f"--hours must be more than 0. Received: {arguments.hours}")
-    if not 0 <= arguments.seed < 2**31 - 5:
-        raise UsageError(f"--seed must be from 0 to {2**31 - 6}. Received: {arguments.seed}")
+    if not 0 <= arguments.seed < 2**31 - 2000:
+        raise UsageError(f"--seed must be from 0 to {2**31 - 2001}. Received: {arguments.seed}")
     wanted = Wanted(
         arguments.name,
         space_of(arguments),
@@ -112,11 +149,47 @@ def main(argv: list[str]) -> None:
     with files.writing(arguments.output):
         arguments.output.mkdir(parents=True, exist_ok=True)
     url = arguments.storage or f"sqlite:///{(arguments.output / 'study.db').absolute()}"
-    files.replace_text(arguments.output / _STUDY, json.dumps(wanted.record(), indent=2) + "\n")
     hands = Hands(arguments.workers, arguments.threads, arguments.hours, arguments.heartbeat)
-    Crew(wanted, hands, url, arguments.output).work()
+    crew = Crew(wanted, hands, url, arguments.output)
+    crew.join()
+    files.replace_text(arguments.output / _STUDY, json.dumps(wanted.record(), indent=2) + "\n")
+    crew.work()
     print(f"trials    {arguments.output / 'trials.jsonl'}")
     print(f"next      {PROG} report --output {arguments.output}")
+
+
+def say(output: Path) -> None:
+    """Write the report of a search."""
+    wanted = read_study(output)
+    load_tensorflow()
+    from tfgan_suite.searching import findings
+
+    for path in findings.write(wanted, output):
+        print(path)
+
+
+def confirm(arguments: ConfirmArguments) -> None:
+    """Train what the best is compared with, and write the report anew."""
+    _at_least_one(arguments, "seeds", "workers", "threads")
+    wanted = read_study(arguments.output)
+    load_tensorflow()
+    best = confirmation.best_of(studies_on_disk.read_trials(arguments.output / "trials.jsonl"))
+    confirmation.run(
+        wanted,
+        confirmation.configurations(wanted.space, best["point"]),
+        arguments.output,
+        workers=arguments.workers,
+        threads=arguments.threads,
+        seeds=arguments.seeds,
+    )
+    say(arguments.output)
+
+
+def _at_least_one(arguments: object, *names: str) -> None:
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1. Received: {value}")
 
 
 def space_of(arguments: Arguments) -> Space:

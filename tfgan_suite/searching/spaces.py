@@ -48,7 +48,8 @@ class Range:
             value = math.exp(math.log(low) + fraction * (math.log(high) - math.log(low)))
         else:
             value = low + fraction * (high - low)
-        return min(int(value), int(self.high)) if self.whole else min(max(value, low), self.high)
+        value = min(max(value, self.low), self.high)  # rounding may have left the range
+        return int(value) if self.whole else value
 
     def holds(self, value: Value) -> bool:
         """Whether `value` lies within."""

@@ -55,6 +55,14 @@ class Crew:
         self.objective = trials.OBJECTIVES[wanted.objective]
         self._asking = threading.Lock()
 
+    def join(self) -> None:
+        """Make the study, or join it.
+
+        Raises:
+            UsageError: if it is another one, or its database cannot be opened.
+        """
+        self._study()
+
     def work(self) -> None:
         """Run the study until all its trials have an outcome, or the time is up.
 
@@ -62,7 +70,6 @@ class Crew:
             Interrupted: after Ctrl-C, SIGTERM or SIGHUP; what was being trained is saved.
             SuiteError: for what kept the study from going on.
         """
-        self._study()  # makes it, or says what is wrong with it, before threads do
         deadline = None if self.hands.hours is None else time.monotonic() + 3600 * self.hands.hours
         threads = [threading.Thread(target=self._guarded, daemon=True) for _ in range(self.hands.workers)]
         with signals.remembered(self.stop.set) as received:
