@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_tools import files
 from data_tools.command import report
 from data_tools.errors import Interrupted, SuiteError, UsageError
 from tfgan_suite.console import signals
@@ -115,11 +118,16 @@ class Crew:
                 waiting = True
                 self.stop.wait(_POLL)
                 continue
-            study.optimize(self._objective, n_trials=1, catch=(trials.Stopped,))
+            with contextlib.ExitStack() as turn:
+                # SQLite lets two that ask at the same instant have the same trial
+                turn.enter_context(self._asking)
+                turn.enter_context(files.locked(self.output / ".ask.lock"))
+                objective = functools.partial(self._objective, turn=turn)
+                study.optimize(objective, n_trials=1, catch=(trials.Stopped,))
             with self._asking:
                 studies_on_disk.write_trials(study, self.output)
 
-    def _objective(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+    def _objective(self, trial: optuna.Trial, turn: contextlib.ExitStack) -> float | tuple[float, ...]:
         import optuna
 
         attributes = trial.user_attrs
@@ -132,6 +140,7 @@ class Crew:
         if studies_on_disk.is_surplus(trial.study, trial.number, key, allowed):
             raise optuna.TrialPruned("others have it")
         point = design.suggest(self.wanted.space, trial)
+        turn.close()
         settings = complete_settings({**self.wanted.space.settings(point), "seed": seed}, self._scores_on_the_way())
         try:
             ended = trials.run(
