@@ -10,7 +10,7 @@ from PIL import Image
 from data_tools import command as cli
 from tfgan_suite import fit
 
-COMMANDS = ("fit", "evaluate", "sample", "export", "compare", "explore", "classifier", "benchmark")
+COMMANDS = ("fit", "evaluate", "sample", "export", "compare", "explore", "search", "classifier", "benchmark")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
