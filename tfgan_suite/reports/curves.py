@@ -22,10 +22,10 @@ def draw(log: list[dict[str, Any]], folder: Path) -> list[Path]:
         log: lines of `log.jsonl`.
         folder: where to write.
     """
-    steps = [line["step"] for line in log]
     paths = []
     for name, (label, keys) in _PLOTS.items():
-        curves = {key: (steps, [line[key] for line in log]) for key in keys}
+        lines = [line for line in log if all(key in line for key in keys)]
+        curves = {key: ([line["step"] for line in lines], [line[key] for line in lines]) for key in keys}
         paths.append(_curves(folder / name, label, curves))
     return paths
 

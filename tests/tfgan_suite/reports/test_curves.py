@@ -24,3 +24,7 @@ def test_the_log_is_drawn_in_groups(tmp_path):
 def test_a_metric_is_drawn_if_it_was_measured_at_two_steps(tmp_path, steps, drawn):
     lines = [{"step": step, "metric": "score", "reference": None, "value": 1.0} for step in steps]
     assert [path.name for path in curves.draw_metrics(lines, tmp_path)] == drawn
+
+
+def test_lines_without_a_quantity_are_left_out(tmp_path):
+    assert len(curves.draw([*LOG, {"step": 30, "seconds": 1.0}], tmp_path)) == 3
