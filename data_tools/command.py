@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import io
 import os
@@ -14,8 +15,15 @@ from typing import Any, TypeVar
 import tyro
 
 from data_tools.errors import Interrupted, SuiteError, UsageError
+from data_tools.streams import lasting_streams
 
 Arguments = TypeVar("Arguments")
+_NO_MEMORY = "does not fit in memory"
+# how the C++ parts of TensorFlow and CUDA put it in errors of other kinds, and AutoGraph what happened while it traced
+_SIGNS = (
+    "bad_alloc", "out of memory", "out_of_memory", "oom when allocating", "failed to allocate", "memoryerror",
+    "cannot allocate memory",
+)  # fmt: skip
 
 
 def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
@@ -25,6 +33,16 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
     """
     argv = sys.argv[1:] if argv is None else argv
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter is not for users
+    with lasting_streams() as output:
+        status = _status_of(main, argv)
+        output.flush()
+        if output.lost is not None and not status:
+            sys.stderr.write(f"error: the output could not be written: {output.lost}\n")
+            status = 1
+    return status
+
+
+def _status_of(main: Callable[[list[str]], None], argv: list[str]) -> int:
     try:
         main(argv)
     except SuiteError as error:
@@ -33,12 +51,12 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
         prefix = "" if isinstance(error, Interrupted) else "error: "
         sys.stderr.write(f"{prefix}{error}\n")
         return error.status
-    except BrokenPipeError:  # whoever read the output has seen enough, as in `... --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         if "--debug" in argv:
             raise
+        if is_out_of_memory(error):
+            sys.stderr.write(f"error: {_NO_MEMORY}: ask for less at once\n")
+            return 1
         sys.stderr.write(f"error: {error.strerror or error}: {str(error.filename)[:200]}\n")
         return 1
     except KeyboardInterrupt:
@@ -47,10 +65,42 @@ def run(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int
     except Exception as error:
         if "--debug" in argv:
             raise
+        if is_out_of_memory(error):
+            sys.stderr.write(f"error: {_NO_MEMORY}: ask for less at once\n")
+            return 1
         first_line = str(error).strip().partition("\n")[0]
         sys.stderr.write(f"error: {type(error).__name__}: {first_line}\nThis is a bug: --debug shows where it is\n")
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def fitting(advice: str) -> Iterator[None]:
+    """Turn running out of memory in the block, on the processor or on a GPU, into one line.
+
+    Args:
+        advice: which numbers to lower.
+
+    Raises:
+        SuiteError: in the place of whatever said that there is no memory left.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise SuiteError(f"{_NO_MEMORY}: {advice}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, the operating system or TensorFlow, which is not imported for this, has no memory left."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error).lower()
+    return "ResourceExhaustedError" in kinds or (
+        bool({"OpError", "RuntimeError", "AutoGraphError"} & kinds) and any(sign in text for sign in _SIGNS)
+    )
 
 
 def parse(kind: type[Arguments], argv: list[str], *, prog: str, default: Any = None) -> Arguments:

@@ -1,12 +1,18 @@
-"""Writing that a kill at any instant cannot leave half done, and keeping other processes out meanwhile."""
+"""Writing that a kill at any instant cannot leave half done, and keeping other processes out meanwhile.
+
+What is opened for writing is opened by its own name: never through a link, which may point at any file of the user,
+and never into a file that has a second name elsewhere.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,7 +42,8 @@ def replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
-            with open(temporary, "wb") as file:
+            temporary.unlink(missing_ok=True)  # of a killed process with this number, or a link that somebody put there
+            with open(temporary, "xb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -61,10 +68,14 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def append_json_line(path: Path, record: dict[str, Any]) -> None:
-    """Append one JSON object as a line, in one write, so that no line is ever seen in part."""
+    """Append one JSON object as a line, in one write, so that no line is ever seen in part.
+
+    Raises:
+        SuiteError: if it cannot be written, or `path` is a link or anything else than a file of its own.
+    """
     line = (json.dumps(record, allow_nan=False) + "\n").encode()
     with writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        descriptor = _own_file(path, os.O_WRONLY | os.O_APPEND)
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError("the disk is full")
@@ -74,13 +85,14 @@ def append_json_line(path: Path, record: dict[str, Any]) -> None:
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects with a `step` in a file of JSON lines; anything else, such as half a line, is skipped."""
-    if not path.exists():
+    if not path.is_file():
         return []
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict) and isinstance(record.get("step"), int)]
+    records = [record for record in records if isinstance(record, dict) and isinstance(record.get("step"), int)]
+    return [record for record in records if 0 <= record["step"] < 2**63]
 
 
 @contextlib.contextmanager
@@ -120,7 +132,27 @@ def held(path: Path, refusal: str) -> Iterator[None]:
 
 
 def _lock_file(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    return _own_file(path, os.O_RDWR)
+
+
+def _own_file(path: Path, flags: int) -> int:
+    """A descriptor of the file `path`, which is made if it is missing, and may be written: see the module."""
+    try:
+        # without O_NONBLOCK a pipe of that name would be waited for, for ever
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _not_its_own(path) from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise _not_its_own(path)
+    return descriptor
+
+
+def _not_its_own(path: Path) -> SuiteError:
+    return SuiteError(f"{path} is a link or no plain file, and is not written into: move it away, or put a copy there")
 
 
 def _taken(descriptor: int) -> bool:

@@ -18,15 +18,18 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_tools import splits
-from data_tools.errors import DataError
+from data_tools.errors import DataError, SuiteError
 from data_tools.images import LabelledImages
 from data_tools.resized import prepared
+
+Form = tuple[tuple[int, ...], np.dtype]  # shape and type of an array
 
 MOST_BYTES = 8 << 30  # of one array: whatever claims more is refused unread
 MOST_CLASSES = 100_000
@@ -186,18 +189,49 @@ def read(path: Path, name: str) -> np.ndarray:
             member = archive.getinfo(f"{name}.npy")
         except KeyError:
             raise DataError(f"{path} must hold an array {name!r}: it does not") from None
-        with archive.open(member) as file:
-            shape, _, dtype = _header(file)
-            claimed = math.prod(shape) * dtype.itemsize
-            if max(claimed, member.file_size) > MOST_BYTES or claimed > member.file_size:
-                raise DataError(
-                    f"{path}: {name} claims {claimed:,} bytes in a file of {member.file_size:,}: "
-                    f"at most {MOST_BYTES:,} are read, use a folder of images for more"
-                )
-        with archive.open(member) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+        _claimed(path, archive, member)
+        return _expanded(archive, member)
 
     return _opened(path, read_member)
+
+
+def read_all(path: Path, check: Callable[[dict[str, Form]], None] = lambda forms: None) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name, each checked against its CRC-32.
+
+    Args:
+        check: called with what the arrays claim to be, before any of them is expanded; it raises for what is not to
+            be read.
+
+    Raises:
+        DataError: for a damaged file, or one with an array that claims more than `MOST_BYTES`; what `check` raises.
+    """
+
+    def read_members(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        if len(members) < len(archive.infolist()):
+            raise DataError(f"{path} cannot be read: it holds two arrays of one name")
+        check({name: _claimed(path, archive, member) for name, member in members.items()})
+        return {name: _expanded(archive, member) for name, member in members.items()}
+
+    return _opened(path, read_members)
+
+
+def _claimed(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Form:
+    """What the header of an array says, refused if it cannot be or is too much."""
+    with archive.open(member) as file:
+        shape, _, dtype = _header(file)
+    claimed = math.prod(shape) * dtype.itemsize
+    if max(claimed, member.file_size) > MOST_BYTES or claimed > member.file_size:
+        raise DataError(
+            f"{path}: {member.filename.removesuffix('.npy')} claims {claimed:,} bytes in a file of "
+            f"{member.file_size:,}: at most {MOST_BYTES:,} are read, use a folder of images for more"
+        )
+    return shape, dtype
+
+
+def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _in_folder(path: Path, name: str) -> np.ndarray:
@@ -219,17 +253,20 @@ def _in_folder(path: Path, name: str) -> np.ndarray:
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+    try:
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        return np.lib.format.read_array_header_2_0(file)
+    except MemoryError:  # of Python's parser, for a header that nests too deep
+        raise ValueError("its header cannot be parsed") from None
 
 
 def _opened(path: Path, function: Any) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             return function(archive)
-    except DataError:
+    except SuiteError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error, MemoryError,
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error,
             zipfile.BadZipFile, SyntaxError, TypeError) as error:  # fmt: skip
         raise DataError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from None

@@ -25,10 +25,12 @@ from tfgan_suite.images.pixels import RANGES
 from tfgan_suite.images.sources import LATENT_SEED
 from tfgan_suite.networks.input_rules import DTYPES, RESIZES
 from tfgan_suite.runs import opening
+from tfgan_suite.runs.config import MOST_IMAGES
 from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.scores.metrics import DEFAULT, KERNEL_PROTOCOLS, METRICS
 
 PROG = "python -m tfgan_suite.evaluate"
+_LESS_MEMORY = "lower --num-images, give --no-tfgan, which keeps no outputs, or fewer --metrics"
 _INCEPTION_IMAGES, _OTHER_IMAGES = 50_000, 5_000  # of a generator, if --num-images does not say
 if TYPE_CHECKING:
     from tfgan_suite.images.named_sources import Options
@@ -118,20 +120,33 @@ def main(argv: list[str]) -> None:
     for name in ("shuffle_seed", "latent_seed"):
         seed = getattr(arguments, name)
         if seed is not None and not 0 <= seed < 2**31:
-            raise UsageError(f"--{name.replace('_', '-')} must be from 0 to 2147483647. Received: {seed}")
+            raise UsageError(f"--{name.replace('_', '-')} must be from 0 to 2147483647. Received: {str(seed)[:80]}")
+    for name in ("num_images", "splits"):
+        number = getattr(arguments, name)
+        if number is not None and not 1 <= number <= MOST_IMAGES:
+            raise UsageError(
+                f"--{name.replace('_', '-')} must be from 1 to {MOST_IMAGES:,}. Received: {str(number)[:80]}"
+            )
     load_tensorflow()
+    with command.fitting(_LESS_MEMORY):
+        measure(arguments)
+
+
+def measure(arguments: Arguments) -> None:
+    """Open what is named, score it, and write and show the scores."""
     from tfgan_suite.images import named_sources
     from tfgan_suite.scores import references, yardstick
     from tfgan_suite.scores.scoring import needs_of, score
 
     path = Path(arguments.source)
     run = RunFolder(path).read_config()[0] if opening.is_run(path) else None
-    output = _output(arguments, path if run is not None else Path())
+    output = _output(arguments, RunFolder(path if run is not None else Path()).evaluation)
     options = _options(arguments)
     source = named_sources.open_source(arguments.source, options)
     _refuse_idle(arguments, source, run)
+    classifier = _classifier(arguments, run)
     network = yardstick.network_for(
-        _classifier(arguments, run),
+        classifier,
         run.dataset if run is not None else arguments.source.partition(":")[0],
         otherwise="inception",
         inception=arguments.inception,
@@ -140,6 +155,8 @@ def main(argv: list[str]) -> None:
     )
     if network is None:
         raise UsageError("--classifier none scores nothing: leave it out, or give inception, shapes or a file")
+    if classifier != arguments.classifier:
+        yardstick.require_recorded(network, classifier, RunFolder(path))
     of_step = "" if source.record["step"] is None else f", step {source.record['step']:,}, {arguments.weights} weights"
     command.report(
         f"{source.name}{of_step}; {network.name} {network.fingerprint[:12]}, {network.resize}, {network.values}"
@@ -179,9 +196,9 @@ def show(lines: list[dict[str, Any]]) -> None:
         print(text)
 
 
-def _output(arguments: Arguments, folder: Path) -> Path:
+def _output(arguments: Arguments, otherwise: Path) -> Path:
     """Where the scores go; refused now rather than after an hour if nothing can be written there."""
-    output = arguments.output or folder / "evaluation.jsonl"
+    output = arguments.output or otherwise
     with files.writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir() or not os.access(output.parent, os.W_OK):
@@ -240,10 +257,13 @@ def _refuse_idle(arguments: Arguments, source: Source, run: Config | None) -> No
 
 
 def _classifier(arguments: Arguments, run: Config | None) -> str:
-    """That of the command, or else of the run."""
+    """That of the command, or else of the run, if it may be taken from there."""
+    from tfgan_suite.scores import yardstick
+
     blank, own = Arguments(source="").classifier, None if run is None else run.classifier
     if arguments.classifier != blank or arguments.inception is not None or own in (None, "none"):
         return arguments.classifier
+    yardstick.require_data(own, Path(arguments.source))
     return own
 
 

@@ -41,9 +41,10 @@ def main(argv: list[str]) -> None:
     load_tensorflow()
     from tfgan_suite.runs.generator_export import export
 
-    run = open_run(arguments.run, report=command.report)
-    scores, names = run.scores(), run.class_names
-    exported = export(run.generator(), arguments.directory, settings=run.settings, class_names=names, scores=scores)
+    with command.fitting("give the process more, this run was trained with more"):
+        run = open_run(arguments.run, report=command.report)
+        scores, names = run.scores(), run.class_names
+        exported = export(run.generator(), arguments.directory, settings=run.settings, class_names=names, scores=scores)
     print(f"SavedModel  {exported}")
 
 

@@ -74,6 +74,7 @@ class _Chosen:
     resume: Path | None = None
     run_dir: Path | None = None
     variant: str | None = None
+    classifier: str | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -86,14 +87,15 @@ def main(argv: list[str]) -> None:
     if arguments.run_dir is not None:
         run_folder.require_new(arguments.run_dir)
     load_tensorflow()
-    from tfgan_suite.training import session
+    from tfgan_suite.training import memory_needed, session
 
-    if arguments.dry_run:
-        session.show(arguments.settings)
-        return
-    session.train_run(
-        arguments.settings, run_dir=arguments.run_dir, resume=arguments.resume, tensorboard=arguments.tensorboard
-    )
+    with command.fitting(memory_needed.ADVICE):
+        if arguments.dry_run:
+            session.show(arguments.settings)
+            return
+        session.train_run(
+            arguments.settings, run_dir=arguments.run_dir, resume=arguments.resume, tensorboard=arguments.tensorboard
+        )
 
 
 def parse(argv: list[str]) -> Arguments:
@@ -130,11 +132,18 @@ def parse(argv: list[str]) -> Arguments:
 
 def _resumed(arguments: Arguments, chosen: _Chosen, base: Config, settings: Config) -> Config:
     """The run's own configuration, with more steps if asked for; anything else is refused."""
+    from tfgan_suite.scores import yardstick  # which takes long to import for who only wants --help
+
     for name in ("preset", "config", "run_dir"):
         if getattr(chosen, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} cannot be given with --resume, which keeps what the run has")
-    # the images are compared by their fingerprint, so they may have moved
-    changed = config.differences(dataclasses.replace(base, data_dir=settings.data_dir), settings)
+    if chosen.classifier is None:
+        yardstick.require_data(base.classifier, arguments.resume or Path())
+    # images and a classifier's file are compared by their fingerprints, so they may have moved
+    moved = dataclasses.replace(base, data_dir=settings.data_dir)
+    if not yardstick.is_built_in(base.classifier) and not yardstick.is_built_in(settings.classifier):
+        moved = dataclasses.replace(moved, classifier=settings.classifier)
+    changed = config.differences(moved, settings)
     if changed:
         raise UsageError(f"--resume keeps the run's configuration, but these differ: {'; '.join(changed)}")
     if arguments.extend is None:

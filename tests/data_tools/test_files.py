@@ -53,6 +53,39 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "b.tmp"]
 
 
+def test_nothing_is_written_through_a_link_a_second_name_or_a_pipe(tmp_path):
+    mine = tmp_path / "mine"
+    for make in (
+        lambda path: path.symlink_to(mine),
+        lambda path: path.symlink_to(tmp_path / "new"),
+        lambda path: path.hardlink_to(mine),
+        files.os.mkfifo,
+    ):
+        mine.write_text("precious")
+        path = tmp_path / "part.jsonl"
+        make(path)
+        with pytest.raises(SuiteError, match="part.jsonl is a link or no plain file"):
+            files.append_json_line(path, {"step": 1})
+        with pytest.raises(SuiteError, match="part.jsonl is a link or no plain file"), files.held(path, "busy"):
+            pass
+        path.unlink()
+        assert mine.read_text() == "precious" and not (tmp_path / "new").exists()
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / f".a.{files.os.getpid()}.tmp").symlink_to(tmp_path / "mine")
+    files.replace_text(tmp_path / "a", "new")
+    assert (tmp_path / "mine").read_text() == "precious" and (tmp_path / "a").read_text() == "new"
+    assert not (tmp_path / "a").is_symlink()
+
+
+def test_lines_that_nobody_writes_are_skipped(tmp_path):
+    (tmp_path / "a").write_text('{"step": 1}\n' + "[" * 100_000 + '\n{"step": -1}\n{"step": ' + "9" * 400 + "}\n")
+    assert files.read_json_lines(tmp_path / "a") == [{"step": 1}]
+    assert files.read_json_lines(tmp_path) == []
+
+
 HOLDER = """
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import warnings
 import zipfile
 
 import numpy as np
@@ -248,3 +249,32 @@ def test_damaged_arrays_in_a_folder_are_refused(tmp_path, content):
     (write_folder(tmp_path / "arrays") / "images.npy").write_bytes(content)
     with pytest.raises(DataError, match="images.npy cannot be read"):
         load(tmp_path / "arrays")
+
+
+def test_all_arrays_are_refused_by_their_headers_before_any_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MOST_BYTES", 1000)
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, small=np.arange(3), large=np.zeros(1000, np.uint8))
+    monkeypatch.setattr(npz, "_expanded", lambda *_: pytest.fail("an array was expanded"))
+    with pytest.raises(DataError, match="large claims 1,000 bytes in a file of 1,128: at most 1,000 are read"):
+        npz.read_all(path)
+    np.savez_compressed(path, small=np.arange(3))
+    seen = []
+
+    def check(forms):
+        seen.append(forms)
+        raise DataError("not this one")
+
+    with pytest.raises(DataError, match="not this one"):
+        npz.read_all(path, check)
+    assert seen == [{"small": ((3,), np.dtype(int))}]
+
+
+def test_a_file_with_two_arrays_of_one_name_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for value in (1, 2):
+            with archive.open("a.npy", "w") as member:
+                np.lib.format.write_array(member, np.array(value))
+    with pytest.raises(DataError, match="two arrays of one name"):
+        npz.read_all(tmp_path / "a.npz")

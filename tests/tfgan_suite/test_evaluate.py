@@ -1,5 +1,6 @@
 """`python -m tfgan_suite.evaluate`, from what a user types to the scores in the file."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -320,6 +321,30 @@ def test_a_generator_of_bright_images_is_scored_all_the_same(run):
     assert values(run.path, "--num-images", 40)["classifier_score"] < 2
     with pytest.raises(UsageError, match="--values would do nothing"):
         scores(run.path, "--values", "sigmoid")
+
+
+def test_a_classifier_that_a_run_names_is_loaded_unasked_only_if_it_is_data(run, place, monkeypatch):
+    """A .keras file and a SavedModel are programs: that of a run from somebody else is not run by scoring it."""
+    asked = []
+    load = scoring_network.load
+    monkeypatch.setattr(scoring_network, "load", lambda name, **options: asked.append(name) or load("shapes"))
+    named = {"evil.keras": False, "evil_folder": False, "small.npz": True, "shapes": True}
+    for entry, taken in named.items():
+        run.update_config(dataclasses.replace(SETTINGS, classifier=entry))
+        if taken:
+            assert scores(run.path, "--num-images", 20, "--metrics", "score")
+            assert asked.pop() == entry
+        else:
+            with pytest.raises(UsageError, match="is not loaded unasked, as it is a program"):
+                scores(run.path, "--num-images", 20)
+            assert not asked
+            assert scores(run.path, "--num-images", 20, "--metrics", "score", "--classifier", entry)
+            assert asked.pop() == entry
+    run.metrics.write_text('{"step": 1, "metric": "fid", "value": 1, "classifier_fingerprint": "0123456789abcdef"}\n')
+    run.update_config(dataclasses.replace(SETTINGS, classifier="small.npz"))
+    with pytest.raises(UsageError, match="is not that of the classifier of .*run, 0123456789ab"):
+        scores(run.path, "--num-images", 20, "--metrics", "score")
+    assert scores(run.path, "--num-images", 20, "--metrics", "score", "--classifier", "small.npz")
 
 
 def test_a_damaged_newest_checkpoint_is_named(run, capsys):

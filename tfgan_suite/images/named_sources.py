@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -144,8 +145,7 @@ def _saved_model(path: Path, options: Options) -> Source:
         )
     output = "uint8" if "uint8" in images else images[0]
     latent_dim, size = inputs[latents[0]].shape[1], signature.structured_outputs[output].shape[1]
-    about = _metadata(path)
-    names = tuple(map(str, about.get("class_names", ()))) if labels else ()
+    names = _class_names(path) if labels else ()
     if latent_dim is None or size is None or (labels and not names):
         raise SuiteError(f"{path} must say its latent dimension, its image size and, if conditional, its class names")
 
@@ -161,12 +161,15 @@ def _saved_model(path: Path, options: Options) -> Source:
     )  # fmt: skip
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
+def _class_names(path: Path) -> tuple[str, ...]:
+    """What an export says that its labels mean; () if it does not say."""
+    about: Any = {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         about = json.loads((path / "assets" / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return about if isinstance(about, dict) else {}
+    names = about.get("class_names", []) if isinstance(about, dict) else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SuiteError(f"{path}: class_names in assets/metadata.json must be strings. Received: {str(names)[:80]}")
+    return tuple(names)
 
 
 def _npz(path: Path, options: Options) -> Source:

@@ -2,12 +2,15 @@
 
 `tf.train.Checkpoint`, `.keras` and `.weights.h5` each drop something a GAN needs (the second optimizer, variables in
 lists, the step), and drop it silently. Here the set of names is explicit, and a file that does not hold exactly that
-set is refused.
+set is refused. Beside them stands `about`: the format's version and a hash of all the rest.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +18,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from data_tools import files
-from data_tools.errors import SuiteError
+from data_tools import files, npz
+from data_tools.errors import DataError, SuiteError
 
 if TYPE_CHECKING:
     import keras
+
+FORMAT = 2
+_ABOUT, _STEP = "about", "training/step"
+_MOST_ABOUT = 4000  # bytes
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -48,8 +55,9 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], keep: int) -
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write one file of named arrays, by rename."""
-    files.replace(path, lambda file: _write(file, arrays))
+    """Write one file of named arrays, with what `read` holds them against, by rename."""
+    about = {"format": FORMAT, "sha256": _digest(arrays)}
+    files.replace(path, lambda file: _write(file, {**arrays, _ABOUT: np.array(json.dumps(about))}))
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
@@ -60,23 +68,60 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of all names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(repr((name, array.dtype.str, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def newest_first(folder: Path) -> list[Path]:
     """All checkpoints in a folder."""
-    paths = (path for path in folder.glob("step-*.npz") if path.stem.removeprefix("step-").isdigit())
-    return sorted(paths, key=step_of, reverse=True)
+    return sorted(filter(_is_of_a_step, folder.glob("step-*.npz")), key=step_of, reverse=True)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a checkpoint, each checked against its CRC-32.
+def _is_of_a_step(path: Path) -> bool:
+    return re.fullmatch(r"step-[0-9]{1,18}", path.stem) is not None
+
+
+def read(path: Path, state: Mapping[str, keras.Variable] | None = None) -> dict[str, np.ndarray]:
+    """All arrays of a checkpoint, checked: each by its CRC-32, the whole by its hash, and that all numbers are finite.
+
+    A file of format 1, before there were format and hash, is read without them.
+
+    Args:
+        path: named by its step, which must be the one inside; or any other name.
+        state: the variables that the arrays are for: a file with others, or with other shapes or types, is refused by
+            its headers, before anything in it is expanded.
 
     Raises:
-        SuiteError: for a damaged or foreign file.
+        SuiteError: for a damaged or foreign file, or one that does not fit.
     """
+
+    def check(forms: dict[str, npz.Form]) -> None:
+        about = forms.pop(_ABOUT, None)
+        if about is not None and (about[0] or about[1].kind != "U" or about[1].itemsize > _MOST_ABOUT):
+            raise SuiteError(f"{path} is damaged (it does not say its format)")
+        if state is not None:
+            _require_fit(forms, state, path)
+
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except Exception as error:  # zip, NumPy and the operating system each raise their own on damage
-        raise SuiteError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+        arrays = npz.read_all(path, check)
+    except DataError as error:
+        raise SuiteError(
+            f"{path} is damaged ({str(error).removeprefix(f'{path} ').removeprefix(f'{path}: ')})"
+        ) from None
+    _require_own_hash(path, arrays.pop(_ABOUT, None), arrays)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise SuiteError(f"{path} holds numbers that are not finite, in {name}")
+    named = step_of(path) if _is_of_a_step(path) else None
+    if named is not None and _STEP in arrays and arrays[_STEP] != named:
+        raise SuiteError(f"{path} holds the state of step {arrays[_STEP]}, which is not the one in its name")
+    return arrays
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -87,9 +132,11 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
+            found = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
     except Exception as error:  # zip, NumPy and the operating system each raise their own on damage
         raise SuiteError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+    found.pop(_ABOUT, None)
+    return found
 
 
 def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
@@ -117,14 +164,42 @@ def num_parameters(path: Path) -> dict[str, int]:
     return {network: sum(math.prod(shape) for shape in moments) for network, moments in found.items() if moments}
 
 
-def newest(folder: Path, report: Callable[[str], None]) -> tuple[Path, dict[str, np.ndarray]] | None:
-    """The newest readable checkpoint, or None; each damaged one is reported and skipped."""
+def _require_own_hash(path: Path, about: np.ndarray | None, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises SuiteError if the file is of a format that is not known here, or its content is not what was written."""
+    if about is None:
+        return
+    try:
+        said = json.loads(str(about))
+        number, digest = said["format"], said.get("sha256")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise SuiteError(f"{path} is damaged (it does not say its format)") from None
+    if number != FORMAT:
+        raise SuiteError(
+            f"{path} is of format {str(number)[:20]}, not of {FORMAT} or earlier: it needs a newer tfgan_suite"
+        )
+    if digest != _digest(arrays):
+        raise SuiteError(f"{path} is damaged (its content has another hash than was written)")
+
+
+def newest(
+    folder: Path, report: Callable[[str], None], state: Mapping[str, keras.Variable] | None = None
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """The newest checkpoint that can be used; each that is passed over is reported with its reason.
+
+    Args:
+        state: see `read`.
+
+    Raises:
+        SuiteError: if none can be used, with the reason of the newest: to go on from the beginning would delete all.
+    """
+    reasons = []
     for path in newest_first(folder):
         try:
-            return path, read(path)
+            return path, read(path, state)
         except SuiteError as error:
+            reasons.append(str(error))
             report(f"{error}: skipped, trying the one before")
-    return None
+    raise SuiteError(f"{folder} holds no checkpoint that can be used" + (f": {reasons[0]}" if reasons else ""))
 
 
 def arrays_of(state: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
@@ -138,18 +213,22 @@ def restore(state: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray
     Raises:
         SuiteError: if a name is missing, left over, or of another shape or type; nothing is assigned then.
     """
-    missing, unknown = sorted(state.keys() - arrays.keys()), sorted(arrays.keys() - state.keys())
+    _require_fit({name: (array.shape, array.dtype) for name, array in arrays.items()}, state, source)
+    for name, variable in state.items():
+        variable.assign(arrays[name])
+
+
+def _require_fit(forms: Mapping[str, npz.Form], state: Mapping[str, keras.Variable], source: Path) -> None:
+    missing, unknown = sorted(state.keys() - forms.keys()), sorted(forms.keys() - state.keys())
     if missing or unknown:
         raise SuiteError(
             f"{source} does not fit this model: {len(missing)} arrays missing {missing[:3]}, "
-            f"{len(unknown)} unknown {unknown[:3]}"
+            f"{len(unknown)} unknown {[name[:80] for name in unknown[:3]]}"
         )
     for name, variable in state.items():
-        expected = (tuple(variable.shape), np.dtype(variable.dtype))
-        if (arrays[name].shape, arrays[name].dtype) != expected:
+        shape, dtype = tuple(variable.shape), np.dtype(variable.dtype)
+        if forms[name] != (shape, dtype):
             raise SuiteError(
-                f"{source} does not fit this model: {name} should be {expected[1]} {expected[0]}. "
-                f"Received: {arrays[name].dtype} {arrays[name].shape}"
+                f"{source} does not fit this model: {name} should be {dtype} {shape}. "
+                f"Received: {forms[name][1]} {forms[name][0]}"
             )
-    for name, variable in state.items():
-        variable.assign(arrays[name])

@@ -65,6 +65,25 @@ else:
     Variant = Literal[tuple(VARIANTS)]
     Dataset = Literal[tuple(DATASETS)]
     Optimizer = Literal[tuple(OPTIMIZERS)]
+MOST_IMAGES = 10_000_000  # generated for a score
+_MOST_STEPS, _MOST_EPOCHS = 10**9, 10**6
+_WIDEST = 64
+_LARGEST = 1e38  # of numbers that become float32
+_WHOLE_NUMBERS = {
+    "image_size": (1, 1024),
+    "latent_dim": (1, 2**16),
+    "batch_size": (1, 2**16),
+    "discriminator_steps": (1, 1000),
+    "num_classes": (2, 100_000),
+    "steps": (1, _MOST_STEPS),
+    "log_every": (1, _MOST_STEPS),
+    "sample_every": (1, _MOST_STEPS),
+    "checkpoint_every": (1, _MOST_STEPS),
+    "evaluate_every": (0, _MOST_STEPS),
+    "keep_checkpoints": (1, _MOST_STEPS),
+    "num_images": (2, MOST_IMAGES),
+    "seed": (0, 2**31 - 1),
+}
 Options = Annotated[dict[str, Option], _OPTIONS_FLAG]
 
 
@@ -141,27 +160,30 @@ class Config:
     """Generated images per score."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "image_size", "latent_dim", "batch_size", "discriminator_steps", "log_every", "sample_every",
-            "checkpoint_every", "keep_checkpoints",
-        ):  # fmt: skip
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name, (least, most) in _WHOLE_NUMBERS.items():
+            value = getattr(self, name)
+            _require(self, name, value is None or least <= value <= most, f"from {least:,} to {most:,}")
         _require(self, "channels", self.channels in (1, 3), "1 or 3")
-        for name in ("width", "generator_learning_rate", "discriminator_learning_rate"):
-            _require(self, name, 0 < getattr(self, name) < float("inf"), "a positive number")
+        _require(self, "width", 0 < self.width <= _WIDEST, f"a positive number, at most {_WIDEST}")
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            _require(self, name, 0 < getattr(self, name) <= _LARGEST, f"a positive number, at most {_LARGEST:g}")
         for name in ("beta_1", "beta_2", "ema_decay"):
             _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("steps", "epochs"):
-            value = getattr(self, name)
-            _require(self, name, value is None or 0 < value < float("inf"), "positive")
+        _require(
+            self,
+            "epochs",
+            self.epochs is None or 0 < self.epochs <= _MOST_EPOCHS,
+            f"positive, at most {_MOST_EPOCHS:,}",
+        )
+        for name, value in self.options.items():
+            if isinstance(value, int | float) and abs(value) > _LARGEST:
+                raise UsageError(f"--options: {name[:80]} must be at most {_LARGEST:g}. Received: {str(value)[:80]}")
+        for name in ("data_dir", "classifier"):
+            _require(self, name, "\0" not in (getattr(self, name) or ""), "a path, without a zero byte")
         if self.steps is not None and self.epochs is not None:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
         if self.jit_compile and self.distribute != "none":
             raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
-        _require(self, "num_classes", self.num_classes is None or self.num_classes >= 2, "at least 2")
-        _require(self, "num_images", self.num_images >= 2, "at least 2")
-        _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
-        _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -179,18 +201,25 @@ class Config:
         """Generator updates in all, if the training split has `num_images` images: the last epoch is a whole one.
 
         Raises:
-            UsageError: if neither steps nor epochs are given.
+            UsageError: if neither steps nor epochs are given, or a batch has more images than there are.
         """
         if self.epochs is not None:
-            return math.ceil(self.epochs * num_images / self.images_per_step)
-        if self.steps is None:
+            steps = math.ceil(self.epochs * num_images / self.images_per_step)
+        elif self.steps is not None:
+            steps = self.steps
+        else:
             raise UsageError("--steps or --epochs must say how long to train")
-        return self.steps
+        if self.batch_size > num_images:
+            raise UsageError(
+                f"--batch-size must be at most {num_images:,}, the training images of {self.dataset}. "
+                f"Received: {self.batch_size:,}"
+            )
+        return steps
 
 
 def _require(config: Config, name: str, holds: bool, rule: str) -> None:
     if not holds:
-        raise UsageError(f"--{name.replace('_', '-')} must be {rule}. Received: {getattr(config, name)}")
+        raise UsageError(f"--{name.replace('_', '-')} must be {rule}. Received: {str(getattr(config, name))[:80]}")
 
 
 def differences(old: Config, new: Config) -> list[str]:
@@ -238,7 +267,7 @@ def replace(base: Config, values: dict[str, Any], *, source: str) -> Config:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise UsageError(f"{source} has an unknown field {name!r}{hint}")
         if not _fits(value, kinds[name]):
-            raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {value!r}")
+            raise UsageError(f"{source}: {name} must be {fields[name].type}. Received: {repr(value)[:80]}")
     options = values.get("options", {})  # beside those of the base, if they are of the same variant
     same = values.get("variant", base.variant) == base.variant
     values = {**values, "options": {**base.options, **options} if same else options}

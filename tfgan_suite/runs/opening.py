@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_tools import files
 from data_tools.errors import UsageError
 from tfgan_suite.runs import checkpoints
 from tfgan_suite.runs.config import Config
@@ -50,7 +50,7 @@ class OpenRun:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Of the training data, in label order."""
-        return tuple(self.record.get("class_names", ()))
+        return tuple(self.record["class_names"])
 
     def generator(self, weights: str = "ema") -> keras.Model:
         """The averaged generator, or with `"raw"` that of the last step."""
@@ -58,7 +58,7 @@ class OpenRun:
 
     def scores(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` for these weights."""
-        return [line for line in files.read_json_lines(self.folder.metrics) if line["step"] == self.step]
+        return [line for line in self.folder.metric_lines() if line["step"] == self.step]
 
 
 def is_run(path: Path) -> bool:
@@ -86,31 +86,41 @@ def open_run(
 
     Raises:
         UsageError: if this is no run, or it has no such checkpoint.
-        SuiteError: for a checkpoint that is damaged or does not fit the run's configuration.
+        SuiteError: if the checkpoint, or each of them, is damaged or does not fit the run's configuration.
     """
     folder = RunFolder(path)
     settings, record = folder.read_config()
-    found = _checkpoint(folder, checkpoint, report)
-    if found is None and not (may_be_new and checkpoint == NEWEST):
+    there = _is_there(folder, checkpoint)
+    if not there and not (may_be_new and checkpoint == NEWEST):
         raise UsageError(_not_there(folder, checkpoint))
     if gan is None:
         from tfgan_suite.training.building import build
 
         gan = build(settings)
-    if found is not None:
-        checkpoints.restore(gan.state(), found[1], found[0])
-    return OpenRun(folder, settings, record, gan, found[0] if found else None)
+    found = None
+    if there:
+        found, arrays = _read(folder, checkpoint, gan, report)
+        checkpoints.restore(gan.state(), arrays, found)
+    return OpenRun(folder, settings, record, gan, found)
 
 
-def _checkpoint(
-    folder: RunFolder, which: str, report: Callable[[str], None]
-) -> tuple[Path, dict[str, np.ndarray]] | None:
+def _is_there(folder: RunFolder, which: str) -> bool:
     if which == NEWEST:
-        return checkpoints.newest(folder.checkpoints, report)
-    if which != BEST and not which.isdigit():
-        raise UsageError(f"--checkpoint must be {NEWEST}, {BEST} or a step. Received: {which}")
-    path = folder.best if which == BEST else checkpoints.path_of(folder.checkpoints, int(which))
-    return (path, checkpoints.read(path)) if path.is_file() else None
+        return bool(checkpoints.newest_first(folder.checkpoints))
+    if which != BEST and re.fullmatch("[0-9]{1,18}", which) is None:
+        raise UsageError(f"--checkpoint must be {NEWEST}, {BEST} or a step. Received: {which[:80]}")
+    return _path(folder, which).is_file()
+
+
+def _path(folder: RunFolder, which: str) -> Path:
+    return folder.best if which == BEST else checkpoints.path_of(folder.checkpoints, int(which))
+
+
+def _read(folder: RunFolder, which: str, gan: GAN, report: Callable[[str], None]) -> tuple[Path, dict[str, np.ndarray]]:
+    if which == NEWEST:
+        return checkpoints.newest(folder.checkpoints, report, gan.state())
+    path = _path(folder, which)
+    return path, checkpoints.read(path, gan.state())
 
 
 def _not_there(folder: RunFolder, which: str) -> str:

@@ -1,8 +1,9 @@
-"""What images are measured by if nobody says: which network, and which real images."""
+"""What images are measured by if nobody says: which network, which real images, and what of a run is believed."""
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 from data_tools.errors import NoSplitError, UsageError
@@ -11,6 +12,7 @@ from tfgan_suite.images.sources import Source
 from tfgan_suite.networks import scoring_network, small_classifiers
 from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.runs.config import Config
+from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.scores import references
 from tfgan_suite.scores.gathering import Needs
 from tfgan_suite.scores.references import Reference
@@ -42,6 +44,50 @@ def network_for(
     if classifier == NO_NETWORK:
         return None
     return scoring_network.load(classifier, resize=resize, inception=inception, dtype=dtype)
+
+
+def require_data(classifier: str, run: Path) -> None:
+    """Refuse to load, unasked, the program that a run names as its classifier.
+
+    A run may come from somebody else, with all that is recorded in it, so no name, place or fingerprint in it can vouch
+    for a network: what protects is that the network is data. The built-in ones are, and so is an `.npz` file of
+    `tfgan_suite.classifier`: weights, for layers that are built here. A SavedModel or a `.keras` file is a program, and
+    is loaded only where the user himself has named it.
+
+    Args:
+        classifier: the entry in the configuration of `run`.
+
+    Raises:
+        UsageError: which says how to name it.
+    """
+    if is_built_in(classifier) or Path(classifier).suffix == ".npz":
+        return
+    raise UsageError(
+        f"{run} was scored with {classifier[:200]!r}, which is not loaded unasked, as it is a program and may come "
+        f"from anybody: give --classifier {shlex.quote(classifier[:200])} if you know it, or another one"
+    )
+
+
+def require_recorded(network: ScoringNetwork, classifier: str, run: RunFolder) -> None:
+    """Refuse a file in the place of the classifier that the scores of a run were taken with.
+
+    Args:
+        network: what was loaded for `classifier`; built-in networks change with versions only, and are not compared.
+
+    Raises:
+        UsageError: if the run has scores, and none is by this network.
+    """
+    recorded = {line.get("classifier_fingerprint") for line in run.metric_lines()}
+    if recorded and network.fingerprint not in recorded and not is_built_in(classifier):
+        raise UsageError(
+            f"{classifier} has the fingerprint {network.fingerprint[:12]}, which is not that of the classifier of "
+            f"{run.path}, {' or '.join(str(known)[:12] for known in recorded)}: give --classifier the file it was"
+        )
+
+
+def is_built_in(classifier: str) -> bool:
+    """Whether this is a name, and not a file."""
+    return classifier in (AUTO, NO_NETWORK, scoring_network.INCEPTION, *small_classifiers.BUILT_IN)
 
 
 def options_for(run: Config, options: Options) -> Options:

@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from models_zoo.gan import GAN
 
 
-def scorer(settings: Config, gan: GAN, class_names: tuple[str, ...]) -> Callable[[RunFolder, int], None] | None:
+def scorer(
+    settings: Config, gan: GAN, class_names: tuple[str, ...], resume: Path | None = None
+) -> Callable[[RunFolder, int], None] | None:
     """A function that scores the averaged generator into `metrics.jsonl`, or None without a classifier.
 
     It compares with the test split, or with the training split of data that have no other: that is what is reported.
     Where scores are taken on the way, it also measures the distance to the selection split, and the checkpoint with the
     smallest is kept as `checkpoints/best.npz`; so no checkpoint is chosen by the images that it is judged by, but for
     data with a training split alone, where a line says so.
+
+    Args:
+        resume: the run that goes on, if one does; its scores must be by the same network.
 
     Raises:
         UsageError: for a network that cannot serve, or none where scores are to be taken on the way.
@@ -43,6 +48,8 @@ def scorer(settings: Config, gan: GAN, class_names: tuple[str, ...]) -> Callable
                 "python -m tfgan_suite.classifier, or 'inception'"
             )
         return None
+    if resume is not None:
+        yardstick.require_recorded(network, settings.classifier, RunFolder(resume))
     if "pool_3" not in network.outputs or "logits" not in network.outputs:
         raise UsageError(
             f"--classifier must have logits and features (pool_3). "

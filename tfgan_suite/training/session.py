@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.scores.protocol import is_selection
 from tfgan_suite.training import loop
 from tfgan_suite.training.building import build, is_chief, make_deterministic, options_of, strategy_of
+from tfgan_suite.training.memory_needed import require_fits
 from tfgan_suite.training.sample_grids import grid_drawer
 from tfgan_suite.training.scores_on_the_way import scorer
 from tfgan_suite.training.tensorboard_events import tensorboard_writer
@@ -65,16 +67,18 @@ def train_run(
         settings = dataclasses.replace(settings, num_classes=len(data.class_names))
     with strategy.scope():
         gan = build(settings)
+    require_fits(settings, gan)
     data = data or load(settings)
     check_classes(data, settings)
     settings = resolved(settings, gan, len(data))
     if not is_chief(strategy):
         follow(settings, resume, gan, data, strategy)
         return None
-    score = scorer(settings, gan, data.class_names)
+    score = scorer(settings, gan, data.class_names, resume)
     report(f"{settings.variant} on {len(data):,} images of {settings.dataset}, {settings.steps:,} steps")
     run = run_folder.create(settings, run_dir) if resume is None else RunFolder(resume)
-    with run.lock():
+    new = nullcontext() if resume is not None else run_folder.begun(run, lambda: int(gan.step.numpy()))
+    with run.lock(), new:
         if resume is None:
             run.write_config(settings, data.fingerprint(), data.class_names)
         else:

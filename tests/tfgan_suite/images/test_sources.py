@@ -1,6 +1,7 @@
 """Images to be scored, good and bad, from every place they may come from."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -244,6 +245,14 @@ def test_an_export_gives_the_images_of_its_run(run):
     expected, asked = everything(open_source(str(run.path), Options()), 30)
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(labels, asked)
+
+
+@pytest.mark.parametrize("names", [5, "cat", [1, 2], {"a": 1}])
+def test_an_export_whose_class_names_are_no_strings_is_refused(run, tmp_path, names):
+    path = shutil.copytree(run.export, tmp_path / "export")
+    (path / "assets" / "metadata.json").write_text(json.dumps({"class_names": names}))
+    with pytest.raises(SuiteError, match="class_names in assets/metadata.json must be strings"):
+        open_source(str(path), Options())
 
 
 def test_generators_are_asked_in_inference_mode_and_keep_their_state():

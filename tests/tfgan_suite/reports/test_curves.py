@@ -123,3 +123,7 @@ def test_a_metric_says_what_is_good_and_stays_in_its_folder(tmp_path, figures):
     assert paths == [tmp_path / "metric-fid.png", tmp_path / "metric-x.png"]
     assert "lower is better" in figures["metric-fid"].get_suptitle()
     assert set(lines_of(figures["metric-fid"])) == {"shapes:test"}
+
+
+def test_lines_without_a_quantity_are_left_out(tmp_path):
+    assert len(curves.draw([*LOG, {"step": 30, "seconds": 1.0}], tmp_path)) == 3

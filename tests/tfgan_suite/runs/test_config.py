@@ -209,16 +209,26 @@ def test_epochs_are_passes_of_the_discriminator():
     ("arguments", "message"),
     [
         (["--batch-siz", "3"], "--batch-siz"),
-        (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
+        (["--batch-size", "0"], "--batch-size must be from 1 to 65,536. Received: 0"),
         (["--batch-size", "x"], "--batch-size"),
         (["--jit-compile", "--distribute", "mirrored"], "--jit-compile works on one device"),
-        (["--num-images", "1"], "--num-images must be at least 2. Received: 1"),
-        (["--width", "-1"], "--width must be a positive number. Received: -1.0"),
+        (["--num-images", "1"], "--num-images must be from 2 to 10,000,000. Received: 1"),
+        (["--width", "-1"], "--width must be a positive number, at most 64. Received: -1.0"),
         (["--width", "nan"], "--width must be a positive number"),
         (["--ema-decay", "1"], r"--ema-decay must be in \[0, 1\)"),
         (["--seed", "-1"], "--seed must be from 0"),
         (["--seed", str(2**31)], "--seed must be from 0"),
-        (["--steps", "0"], "--steps must be positive"),
+        (["--steps", "0"], "--steps must be from 1 to 1,000,000,000. Received: 0"),
+        (["--width", "1000"], "--width must be a positive number, at most 64. Received: 1000.0"),
+        (["--image-size", "100000"], "--image-size must be from 1 to 1,024. Received: 100000"),
+        (["--latent-dim", str(10**12)], "--latent-dim must be from 1 to 65,536"),
+        (["--batch-size", str(10**400)], "--batch-size must be from 1 to 65,536. Received: 10{79}$"),
+        (["--discriminator-steps", "1001"], "--discriminator-steps must be from 1 to 1,000"),
+        (["--num-classes", str(10**9)], "--num-classes must be from 2 to 100,000"),
+        (["--epochs", "1e7"], "--epochs must be positive, at most 1,000,000"),
+        (["--generator-learning-rate", "1e39"], r"--generator-learning-rate must be a positive number, at most 1e\+38"),
+        (["--options", f"stable_rank={10**400}"], r"--options: stable_rank must be at most 1e\+38. Received: 10"),
+        (["--data-dir", "a\0b"], "--data-dir must be a path, without a zero byte"),
         (["--steps", "3", "--epochs", "3"], "--steps and --epochs say the same thing"),
         (["--variant", "gan"], "--variant"),
         (["--dataset", "imagenet"], "--dataset"),
@@ -250,6 +260,12 @@ def test_refusals_are_one_or_two_lines(arguments, message):
         ('{"variant": "gan"}', "variant must be Variant. Received: 'gan'"),
         ('{"mixed_precision": "float8"}', "mixed_precision must be"),
         ('{"width": NaN}', "--width must be a positive number"),
+        ('{"width": 1' + "0" * 400 + "}", "--width must be a positive number, at most 64. Received: 10{79}$"),
+        ('{"image_size": 1' + "0" * 4000 + "}", "--image-size must be from 1 to 1,024. Received: 10{79}$"),
+        ('{"width": 1' + "0" * 5000 + "}", "readable JSON file"),
+        ('{"data_dir": ["a"]}', r"data_dir must be str | None. Received: \['a'\]"),
+        ('{"dataset": "../../etc"}', "dataset must be Dataset. Received: '../../etc'"),
+        ('{"classifier": "a\\u0000"}', "--classifier must be a path, without a zero byte"),
     ],
 )
 def test_configuration_files_are_checked(tmp_path, content, message):
@@ -270,6 +286,27 @@ def test_resume_takes_the_configuration_of_the_run(run):
     assert fit.parse(["--resume", str(run.path), "--width", "0.25"]).settings.width == 0.25  # the same as it was
     assert fit.parse(["--resume", str(run.path), "--data-dir", "moved"]).settings.data_dir == "moved"
     assert fit.parse(["--resume", str(run.path), "--extend", "250"]).settings.steps == 250
+
+
+def test_resume_loads_a_program_as_classifier_only_where_it_is_named_again(run):
+    for named, refused in (("mine.npz", False), ("mine.keras", True), ("some/folder", True), ("inception", False)):
+        run.update_config(dataclasses.replace(run.read_config()[0], classifier=named))
+        resume = ["--resume", str(run.path)]
+        if refused:
+            with pytest.raises(UsageError, match=f"'{named}', which is not loaded unasked.*give --classifier {named}"):
+                fit.parse(resume)
+            assert fit.parse([*resume, "--classifier", "moved.keras"]).settings.classifier == "moved.keras"
+        else:
+            assert fit.parse(resume).settings.classifier == named
+        assert fit.parse([*resume, "--classifier", named]).settings.classifier == named
+    with pytest.raises(UsageError, match="classifier: inception -> mine.keras"):
+        fit.parse(["--resume", str(run.path), "--classifier", "mine.keras"])
+
+
+def test_a_batch_is_no_larger_than_the_data():
+    assert Config(steps=3, batch_size=10).steps_for(10) == 3
+    with pytest.raises(UsageError, match="--batch-size must be at most 9, the training images of shapes. Received: 10"):
+        Config(steps=3, batch_size=10).steps_for(9)
 
 
 def test_resume_refuses_changes_and_lists_them(run):

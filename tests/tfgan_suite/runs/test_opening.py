@@ -1,12 +1,14 @@
 """One way to open a run: by its newest, best or any checkpoint, averaged or raw, and what is refused."""
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_tools import command as cli
 from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.runs import checkpoints
 from tfgan_suite.runs.config import Config
@@ -41,7 +43,7 @@ def run(tmp_path, states):
     checkpoints.write(run.best, states[1])
     with open(run.metrics, "w", encoding="utf-8") as file:
         for step in (1, 3):
-            file.write(json.dumps({"step": step, "value": step}) + "\n")
+            file.write(json.dumps({"step": step, "metric": "fid", "value": step}) + "\n")
     return run
 
 
@@ -70,6 +72,56 @@ def test_a_damaged_newest_checkpoint_is_said_and_skipped(run):
     assert len(said) == 1 and "is damaged" in said[0]
     with pytest.raises(SuiteError, match="is damaged"):
         open_run(run.path, "3")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "change", "reason"),
+    [
+        ("newest", {"training/step": np.int64(1)}, "holds the state of step 1, which is not the one in its name"),
+        ("newest", {"generator/to_image/bias": np.full(3, np.nan, np.float32)}, "not finite"),
+        ("newest", {"generator/to_image/bias": np.zeros(4, np.float32)}, r"to_image/bias should be float32 \(3,\)"),
+        ("best", {"generator/to_image/bias": np.zeros(4, np.float32)}, r"to_image/bias should be float32 \(3,\)"),
+    ],
+)
+def test_a_readable_checkpoint_that_cannot_be_used_is_passed_over(run, states, checkpoint, change, reason):
+    path = run.best if checkpoint == "best" else checkpoints.path_of(run.checkpoints, 3)
+    checkpoints.write(path, {**states[3], **change})
+    said = []
+    if checkpoint == "newest":
+        assert open_run(run.path, report=said.append).step == 2
+        assert len(said) == 1
+    with pytest.raises(SuiteError, match=reason):
+        open_run(run.path, "best" if checkpoint == "best" else "3")
+
+
+def test_a_run_of_which_no_checkpoint_can_be_used_does_not_begin_anew(run):
+    for path in checkpoints.newest_first(run.checkpoints):
+        path.write_bytes(b"damaged")
+    with pytest.raises(SuiteError, match="holds no checkpoint that can be used: .*step-00000003.npz is damaged"):
+        open_run(run.path, may_be_new=True)
+
+
+COMMANDS = {"fit": ["--resume"], "evaluate": [], "export": []}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("part", ["evaluation.jsonl", "log.jsonl", "plots", "checkpoints", ".lock"])
+def test_no_command_opens_a_run_with_linked_parts(run, tmp_path, capsys, name, part):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    path = run.path / part
+    if path.is_dir():
+        path.rename(mine / part)
+    else:
+        (mine / part).write_text('{"step": 1}\n')
+        path.unlink(missing_ok=True)
+    path.symlink_to(mine / part)
+    before = {file: file.read_bytes() if file.is_file() else None for file in sorted(mine.rglob("*"))}
+    command = importlib.import_module(f"tfgan_suite.{name}")
+    arguments = [*COMMANDS[name], str(run.path), *([str(tmp_path / "out")] if name == "export" else [])]
+    assert cli.run(command.main, arguments) == 1
+    assert f"{path} is a link, and a run is opened only if all of it is in its folder" in capsys.readouterr().err
+    assert {file: file.read_bytes() if file.is_file() else None for file in sorted(mine.rglob("*"))} == before
 
 
 def test_a_run_without_checkpoints_is_opened_only_where_that_is_meant(run):

@@ -1,5 +1,7 @@
 """Which network and which real images are taken if nobody says."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.images.named_sources import Options
 from tfgan_suite.networks import scoring_network
 from tfgan_suite.runs.config import Config
+from tfgan_suite.runs.run_folder import create
 from tfgan_suite.scores import yardstick
 from tfgan_suite.scores.gathering import Needs
 
@@ -83,3 +86,26 @@ def test_what_cannot_be_compared_with_is_refused(tmp_path, network):
         yardstick.reference_to("nowhere", network, Needs(), options)
     with pytest.raises(UsageError, match="SOURCE must be"):
         yardstick.finite_source("nowhere", options, "--training")
+
+
+@pytest.mark.parametrize("entry", ["auto", "none", "inception", "shapes", "mine.npz", "a/b.npz"])
+def test_data_that_a_run_names_is_taken(tmp_path, entry):
+    yardstick.require_data(entry, tmp_path)
+
+
+@pytest.mark.parametrize("entry", ["mine.keras", "folder", "/abs/saved_model", "shapes.keras", "../inception"])
+def test_a_program_that_a_run_names_is_not(tmp_path, entry):
+    with pytest.raises(UsageError, match=f"{entry}', which is not loaded unasked.*give --classifier {entry} if you"):
+        yardstick.require_data(entry, tmp_path)
+
+
+def test_another_file_in_the_place_of_a_runs_classifier_is_refused(tmp_path, network):
+    run = create(Config(steps=3), tmp_path / "run")
+    yardstick.require_recorded(network, "mine.npz", run)  # it has no scores yet
+    line = {"step": 1, "metric": "fid", "value": 0.5}
+    run.metrics.write_text(json.dumps({**line, "classifier_fingerprint": "0" * 64}) + "\n")
+    with pytest.raises(UsageError, match=f"mine.npz has the fingerprint {network.fingerprint[:12]}.*, 000000000000: "):
+        yardstick.require_recorded(network, "mine.npz", run)
+    yardstick.require_recorded(network, "shapes", run)
+    run.metrics.write_text(json.dumps({**line, "classifier_fingerprint": network.fingerprint}) + "\n")
+    yardstick.require_recorded(network, "mine.npz", run)
