@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_tools import splits
-from data_tools.download import download, reading
+from data_tools.download import download
 from data_tools.errors import DataError
 from data_tools.images import LabelledImages
 from data_tools.resized import prepared
@@ -61,10 +61,9 @@ def load(
     """
     splits.require(kind.title, split, tuple(kind.batches))
     place = Path(data_dir) if data_dir is not None else download(url, sha256)
-    with reading(place if data_dir is None else None):
-        batches, suffix = _read_batches(kind, place, kind.batches[split])
-        parse = _parse_binary if suffix else _parse_pickle
-        parts = [parse(kind, data, f"{place}: {name + suffix}") for name, data in batches.items()]
+    batches, suffix = _read_batches(kind, place, kind.batches[split])
+    parse = _parse_binary if suffix else _parse_pickle
+    parts = [parse(kind, data, f"{place}: {name + suffix}") for name, data in batches.items()]
     planes = np.concatenate([images for images, _ in parts]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([labels for _, labels in parts]).astype(np.int32)
     images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))

@@ -1,11 +1,10 @@
-"""Download a file once: by HTTPS, resumable, checked by hash, kept in a cache folder."""
+"""Download a file once: by HTTPS, resumable, kept in a cache folder, checked by hash whenever it is used."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -22,25 +21,30 @@ _BACKOFF = 0.5  # seconds before a failed request is repeated; doubled each time
 
 
 def download(
-    url: str, sha256: str | None, *, folder: Path | None = None, name: str | None = None, flag: str = "--data-dir"
-) -> Path:
+    url: str, sha256: str | None, *, folder: Path | None = None, name: str | None = None, flag: str = "--data-dir",
+    places: Sequence[str] = (),
+) -> Path:  # fmt: skip
     """The local copy of `url`, downloaded if it is not there yet.
 
     Args:
         url: where it is, by HTTPS, which redirections cannot leave. Plain HTTP is taken from this machine itself only.
-        sha256: expected digest, hexadecimal; None if none is known, so that whoever reads the file must check it.
+        sha256: expected digest, hexadecimal, of a copy that is there already, too; None if none is known, so that
+            whoever reads the file must check it.
         folder: where to keep it; the cache folder if None.
         name: of the file; the last part of `url` if None.
         flag: by which the command takes a file that was downloaded by hand, for the error message.
+        places: from where a browser gets it, for the error message.
 
     Raises:
-        DataError: without a network, for a server's refusal, a full disk, or another digest than expected.
+        DataError: without a network, for a server's refusal, a web page in the place of the file, a full disk, or
+            another digest than expected.
     """
     folder = folder or cache_folder()
     target = folder / (name or url.rsplit("/", 1)[1])
     if target.exists():
-        return target
-    by_hand = f"Download it by hand and pass its place as {flag}, or put it at {target}"
+        return _require_published(target, sha256, flag)
+    by_hand = f"Download it by hand{' from ' * bool(places)}{' or '.join(places)} and pass its place as {flag}, "
+    by_hand += f"or put it at {target}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
@@ -48,9 +52,9 @@ def download(
         with files.locked(part, lambda: note(f"another process is fetching {url}: waiting for it")):
             if target.exists():
                 part.unlink(missing_ok=True)
-            else:
-                _fetch_checked(url, sha256, part, by_hand)
-                os.replace(part, target)
+                return _require_published(target, sha256, flag)
+            _fetch_checked(url, sha256, part, by_hand)
+            os.replace(part, target)
     except _InsecureError as error:
         raise DataError(f"{url} leads to {error}, which is not HTTPS: it was not followed.\n{by_hand}") from None
     except requests.RequestException as error:
@@ -61,15 +65,14 @@ def download(
     return target
 
 
-@contextlib.contextmanager
-def reading(kept: Path | None) -> Iterator[None]:
-    """Adds the way out to a DataError about what `download` had put at `kept`; None for files of the user's own."""
-    try:
-        yield
-    except DataError as error:
-        if kept is None:
-            raise
-        raise DataError(f"{error}\nIt was downloaded before: delete {kept} to have it downloaded again") from None
+def _require_published(kept: Path, sha256: str | None, flag: str) -> Path:
+    """`kept`, which came earlier, by whatever way, if it is what was published."""
+    if sha256 is not None and (digest := file_sha256(kept)) != sha256:
+        raise DataError(
+            f"{kept} has SHA-256 {digest}, expected {sha256}: the file is damaged or another one.\n"
+            f"Delete it to have it downloaded again, or pass a file of your own as {flag}"
+        )
+    return kept
 
 
 def file_sha256(path: Path) -> str:
@@ -101,6 +104,13 @@ def _is_safe(url: str) -> bool:
 
 def _fetch_checked(url: str, sha256: str | None, part: Path, by_hand: str) -> None:
     _fetch(url, part)
+    with open(part, "rb") as file:
+        start = file.read(64)
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # of HTML, and of XML, which refusals come in
+        part.unlink()
+        raise DataError(
+            f"{url} gave a web page instead of the file: it is no longer there, or wants a login.\n{by_hand}"
+        )
     digest = sha256 and file_sha256(part)
     if digest != sha256:
         part.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_tools import idx, mnist, splits
 from data_tools.cache import cache_folder
-from data_tools.download import download, reading
+from data_tools.download import download
 from data_tools.images import LabelledImages
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -35,11 +35,9 @@ def load(split: str, *, image_size: int = 28, channels: int = 1, data_dir: Path 
         DataError: for missing, damaged or hostile files.
     """
     splits.require("fashion_mnist", split, ("train", "test"))
-    own = data_dir or (DEBIAN if DEBIAN.is_dir() else None)
-    place = own or _downloaded(split)
-    with reading(None if own else place):
-        images, labels = idx.load(place, split)
-        return mnist.labelled(images, labels, place, CLASS_NAMES, image_size, channels)
+    place = data_dir or (DEBIAN if DEBIAN.is_dir() else _downloaded(split))
+    images, labels = idx.load(place, split)
+    return mnist.labelled(images, labels, place, CLASS_NAMES, image_size, channels)
 
 
 def _downloaded(split: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_tools import idx, npz, splits
-from data_tools.download import download, reading
+from data_tools.download import download
 from data_tools.errors import DataError
 from data_tools.images import LabelledImages
 from data_tools.resized import prepared
@@ -34,9 +34,8 @@ def load(split: str, *, image_size: int = 28, channels: int = 1, data_dir: Path 
         place = place / "mnist.npz"
     if not place.exists():
         raise DataError(f"--data-dir must be mnist.npz or a folder of IDX files. Received: {place}, which is neither")
-    with reading(place if data_dir is None else None):
-        images, labels = idx.load(place, split) if place.is_dir() else npz.keras_split(place, split)
-        return labelled(images, labels, place, CLASS_NAMES, image_size, channels)
+    images, labels = idx.load(place, split) if place.is_dir() else npz.keras_split(place, split)
+    return labelled(images, labels, place, CLASS_NAMES, image_size, channels)
 
 
 def labelled(

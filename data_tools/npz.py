@@ -3,7 +3,7 @@
 `images` is uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3]; `labels`, integers [N], and `class_names`, strings, may be
 left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, are understood too, and give two splits;
 so is `arr_0`, as NumPy calls an array that was saved without a name. `arrays` is the same for whoever takes
-floating-point images as well, to score them.
+floating-point images as well, to score them; `read_all` is how every .npz file of the suite is opened.
 
 A folder with `images.npy`, `labels.npy` and `class_names.json`, as `python -m data_tools.flickr export --format array`
 makes it, is read in the same way, as a memory map where nothing is to be resized.
@@ -18,7 +18,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,13 @@ from data_tools.images import LabelledImages
 from data_tools.resized import prepared
 
 Form = tuple[tuple[int, ...], np.dtype]  # shape and type of an array
-
-MOST_BYTES = 8 << 30  # of one array: whatever claims more is refused unread
+MOST_BYTES = 8 << 30  # of what is read at once: whatever claims more is refused unread
+# How many times its size in the file an array may have. Photographs pack to a half, drawings to a twentieth; only what
+# is next to empty packs better, which does no harm while it is small.
+MOST_EXPANSION = 100
+_SMALL = 64 << 20
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of numpy.savez and numpy.savez_compressed
+_KINDS = "biufUS"  # of NumPy's types: booleans, real numbers, and strings of one length
 MOST_CLASSES = 100_000
 # split -> names of images and labels
 _KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
@@ -113,7 +118,7 @@ def _keys(path: Path, names: set[str], split: str, floats: bool) -> tuple[str, s
             splits.require(str(path), split, ("train",))
             return name, "labels"
     wanted = "an array 'images' or 'arr_0'" if floats else "'images'"
-    raise DataError(f"{path} must hold {wanted}, or 'x_train'. Received: {', '.join(sorted(names)[:9])}")
+    raise DataError(f"{path} must hold {wanted}, or 'x_train'. Received: {', '.join(map(_plain, sorted(names)[:9]))}")
 
 
 def keras_split(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -167,80 +172,113 @@ def _numbered(path: Path, keys: set[str]) -> tuple[str, ...]:
 
 
 def names_in(path: Path) -> set[str]:
-    """Names of the arrays in the file, or in the folder."""
+    """Names of the arrays in the file, or in the folder.
+
+    Raises:
+        DataError: if the file is no .npz file, or holds a name twice.
+    """
     if path.is_dir():
         return {file.name.removesuffix(".npy") for file in path.glob("*.npy")} | {
             "class_names" for _ in path.glob("class_names.json")
         }
-    return {member.filename.removesuffix(".npy") for member in _opened(path, zipfile.ZipFile.infolist)}
+    return set(_opened(path, lambda archive: _members(path, archive)))
 
 
-def read(path: Path, name: str) -> np.ndarray:
-    """One array of the file, as it is; of a folder, as a memory map.
-
-    Raises:
-        DataError: for a missing or damaged array, or one in an .npz file that claims more than `MOST_BYTES`.
-    """
+def read(path: Path, name: str, *, most_bytes: int = MOST_BYTES) -> np.ndarray:
+    """One array of the file, as it is; of a folder, as a memory map. Limits and errors: see `read_all`."""
     if path.is_dir():
         return _in_folder(path, name)
-
-    def read_member(archive: zipfile.ZipFile) -> np.ndarray:
-        try:
-            member = archive.getinfo(f"{name}.npy")
-        except KeyError:
-            raise DataError(f"{path} must hold an array {name!r}: it does not") from None
-        _claimed(path, archive, member)
-        return _expanded(archive, member)
-
-    return _opened(path, read_member)
+    return read_all(path, (name,), most_bytes=most_bytes)[name]
 
 
-def read_all(path: Path, check: Callable[[dict[str, Form]], None] = lambda forms: None) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file by name, each checked against its CRC-32.
+def read_all(
+    path: Path,
+    names: Iterable[str] | None = None,
+    *,
+    most_bytes: int = MOST_BYTES,
+    expansion: int = MOST_EXPANSION,
+    check: Callable[[dict[str, Form]], None] = lambda forms: None,
+) -> dict[str, np.ndarray]:
+    """Arrays of an .npz file from anywhere, each looked at by its header before anything is unpacked.
 
     Args:
-        check: called with what the arrays claim to be, before any of them is expanded; it raises for what is not to
-            be read.
+        path: the file.
+        names: of the arrays; all of the file if None.
+        most_bytes: what they may have together.
+        expansion: how many times its size in the file an array may have that is larger than 64 MiB.
+        check: called with what the arrays claim to be, before any of them is unpacked; it raises for what is not to be
+            read.
 
     Raises:
-        DataError: for a damaged file, or one with an array that claims more than `MOST_BYTES`; what `check` raises.
+        DataError: for a file that is damaged or encrypted, holds a name twice, lacks one that is asked for, or has
+            arrays of objects or records, larger ones than that, or ones whose size is not the one in their header.
     """
 
-    def read_members(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-        if len(members) < len(archive.infolist()):
-            raise DataError(f"{path} cannot be read: it holds two arrays of one name")
-        check({name: _claimed(path, archive, member) for name, member in members.items()})
-        return {name: _expanded(archive, member) for name, member in members.items()}
+    def inside(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+        members = _members(path, archive)
+        wanted = dict.fromkeys(members if names is None else names)
+        claimed, forms = 0, {}
+        for name in wanted:
+            if name not in members:
+                raise DataError(f"{path} must hold an array {name!r}: it does not")
+            forms[name] = _claimed(path, archive, members[name], expansion)
+            claimed += _size(forms[name])
+            if claimed > most_bytes:
+                raise DataError(
+                    f"{path}: {_plain(name)} claims {claimed:,} bytes in a file of {path.stat().st_size:,}: at most "
+                    f"{most_bytes:,} are read"
+                )
+        check(forms)
+        for name in wanted:
+            with archive.open(members[name]) as file:
+                wanted[name] = np.lib.format.read_array(file, allow_pickle=False)
+        return wanted
 
-    return _opened(path, read_members)
+    return _opened(path, inside)
 
 
-def _claimed(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Form:
-    """What the header of an array says, refused if it cannot be or is too much."""
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """What the file holds, by the names of the arrays."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in members:
+            raise DataError(f"{path} holds two arrays {_plain(name)!r}, and only one can be meant: save it anew")
+        members[name] = member
+    return members
+
+
+def _claimed(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, expansion: int) -> Form:
+    """What an array will be, by its header, which is all that is read of it."""
+    name = _plain(member.filename.removesuffix(".npy"))
+    if member.compress_type not in _PACKINGS:
+        raise DataError(f"{path}: {name} is packed in a way that NumPy does not know: save it anew by numpy.savez")
     with archive.open(member) as file:
-        shape, _, dtype = _header(file)
-    claimed = math.prod(shape) * dtype.itemsize
-    if max(claimed, member.file_size) > MOST_BYTES or claimed > member.file_size:
+        form = _header(file)
+        follow = member.file_size - file.tell()
+    claimed = _size(form)
+    if claimed != follow:
         raise DataError(
-            f"{path}: {member.filename.removesuffix('.npy')} claims {claimed:,} bytes in a file of "
-            f"{member.file_size:,}: at most {MOST_BYTES:,} are read, use a folder of images for more"
+            f"{path}: {name} claims {claimed:,} bytes in a file of {member.file_size:,}, where {follow:,} follow its "
+            f"header: save it anew"
         )
-    return shape, dtype
-
-
-def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+    held = min(member.compress_size, path.stat().st_size)
+    if claimed > max(_SMALL, expansion * held):
+        raise DataError(
+            f"{path}: {name} claims {claimed:,} bytes and has {held:,} in the file, more than {expansion} times less: "
+            f"it was not unpacked. If it is yours, save it by numpy.savez, which does not pack"
+        )
+    return form
 
 
 def _in_folder(path: Path, name: str) -> np.ndarray:
     file = path / ("class_names.json" if name == "class_names" else f"{name}.npy")
     try:
+        if not file.is_file():
+            raise ValueError("it is no file")
         if file.suffix == ".npy":
             with open(file, "rb") as opened:
-                shape, _, dtype = _header(opened)
-                if math.prod(shape) * dtype.itemsize != os.fstat(opened.fileno()).st_size - opened.tell():
+                if _size(_header(opened)) != os.fstat(opened.fileno()).st_size - opened.tell():
                     raise ValueError("its size is not what its header claims")
             return np.lib.format.open_memmap(file, mode="r")
         names = json.loads(file.read_text(encoding="utf-8"))
@@ -251,22 +289,40 @@ def _in_folder(path: Path, name: str) -> np.ndarray:
     return np.array(names)
 
 
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(file: Any) -> Form:
+    """Shape and type of the array that begins here.
+
+    Raises:
+        ValueError: for what is no array, or one of something else than numbers or strings.
+    """
     version = np.lib.format.read_magic(file)
+    of_version = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(file)
-        return np.lib.format.read_array_header_2_0(file)
+        shape, _, dtype = of_version(file)
     except MemoryError:  # of Python's parser, for a header that nests too deep
         raise ValueError("its header cannot be parsed") from None
+    if dtype.kind not in _KINDS or dtype.subdtype is not None or any(side < 0 for side in shape):
+        raise ValueError(f"an array must hold real numbers or strings. Received: {str(dtype)[:60]} {str(shape)[:60]}")
+    return shape, dtype
+
+
+def _size(form: Form) -> int:
+    return math.prod(form[0]) * form[1].itemsize
+
+
+def _plain(name: str) -> str:
+    """A name from a file, short and without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:60])
 
 
 def _opened(path: Path, function: Any) -> Any:
+    if not path.is_file():
+        raise DataError(f"{path} must be an .npz file. Received: {'no file' if path.exists() else 'nothing there'}")
     try:
         with zipfile.ZipFile(path) as archive:
             return function(archive)
     except SuiteError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error,
-            zipfile.BadZipFile, SyntaxError, TypeError) as error:  # fmt: skip
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error, MemoryError,
+            zipfile.BadZipFile, SyntaxError, TypeError, OverflowError) as error:  # fmt: skip
         raise DataError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from None

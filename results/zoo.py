@@ -124,7 +124,7 @@ def picture(name: str, seeds: list[int]) -> None:
     """The first rows of each seed's last sample grid, side by side."""
     parts = []
     for seed in seeds:
-        grid = Image.open(sorted((run_of(name, seed) / "samples").glob("*.png"))[-1])
+        grid = Image.open(sorted((run_of(name, seed) / "samples").glob("*.png"))[-1], formats=("PNG",))
         side = PRESETS[name].config.image_size + 2
         parts += [np.asarray(grid.crop((0, 0, grid.width, 2 + ROWS * side))), np.full((2 + ROWS * side, 6, 3), 255)]
     path = HERE / "zoo" / f"{name}.png"

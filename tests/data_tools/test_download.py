@@ -3,9 +3,11 @@
 import hashlib
 import http.server
 import importlib
+import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from data_tools import cifar10
@@ -32,13 +34,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(server.status)
             return
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.ranges else 0
-        if start >= len(CONTENT):
+        if start >= len(server.content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
-        self.wfile.write(CONTENT[start : server.break_at or None])
+        self.wfile.write(server.content[start : server.break_at or None])
 
     def log_message(self, *_):
         pass
@@ -48,6 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.requests, server.status, server.ranges, server.break_at = [], 200, True, None
+    server.content = CONTENT
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}/archive.bin"
     yield server
@@ -110,27 +113,55 @@ def test_cifar10_uses_the_cache_folder(server, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist"])
-def test_a_damaged_file_in_the_cache_is_said_to_be_deletable(server, tmp_path, monkeypatch, name):
-    """Whole when it came, as its hash says, and damaged since."""
+def test_what_is_in_the_cache_already_is_trusted_by_its_hash_only(tmp_path, monkeypatch, name, sources):
+    """A file of the right name and form, which somebody put there or changed."""
     module = importlib.import_module(f"data_tools.{name}")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "URL", server.url.replace("archive.bin", "" if name == "fashion_mnist" else "a.npz"))
+    folder = tmp_path / "cache"
     if name == "fashion_mnist":
         monkeypatch.setattr(module, "DEBIAN", tmp_path / "nowhere")
-        kept = tmp_path / "cache" / "fashion_mnist"
-        files = [kept / file for file in module.SHA256]
+        folder = sources.write_idx(folder / "fashion_mnist")
+        kept, digests = folder / "train-images-idx3-ubyte.gz", dict(module.SHA256)
+        own = folder
+    elif name == "mnist":
+        folder.mkdir()
+        images, labels = sources.mnist_arrays()
+        kept = own = folder / "mnist.npz"
+        np.savez(kept, x_train=images, y_train=labels, x_test=images, y_test=labels)
     else:
-        files = [kept := tmp_path / "cache" / "a.npz"]
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"damaged")
+        unpacked = getattr(sources, f"write_{name}")(tmp_path / "unpacked")
+        kept = own = folder / module.URL.rsplit("/", 1)[1]
+        folder.mkdir()
+        with tarfile.open(kept, "w:gz") as tar:
+            tar.add(next(unpacked.iterdir()), arcname=next(unpacked.iterdir()).name)
+    assert len(module.load("train", data_dir=own)) > 0  # of the user's own it is taken
     with pytest.raises(DataError) as caught:
         module.load("train")
     first, second = str(caught.value).splitlines()
-    assert second == f"It was downloaded before: delete {kept} to have it downloaded again"
-    with pytest.raises(DataError) as caught:  # of the user's own, no word of a download
-        module.load("train", data_dir=kept)
-    assert str(caught.value) == first
+    assert first.startswith(f"{kept} has SHA-256 {download_module.file_sha256(kept)}, expected ")
+    assert second == "Delete it to have it downloaded again, or pass a file of your own as --data-dir"
+    if name == "fashion_mnist":
+        for file in digests:
+            if (folder / file).exists():
+                digests[file] = download_module.file_sha256(folder / file)
+        monkeypatch.setattr(module, "SHA256", digests)
+    else:
+        monkeypatch.setattr(module, "SHA256", download_module.file_sha256(kept))
+    assert module.load("train").fingerprint() == module.load("train", data_dir=own).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "page", [b"<!DOCTYPE html><html>Kaggle</html>", b"\xef\xbb\xbf\r\n <html>", b'<?xml version="1.0"?><Error/>']
+)
+@pytest.mark.parametrize("digest", [None, DIGEST])
+def test_a_web_page_in_the_place_of_the_file_is_said_and_not_kept(server, tmp_path, page, digest):
+    server.content = page
+    with pytest.raises(DataError, match="gave a web page instead of the file") as caught:
+        download(server.url, digest, folder=tmp_path, places=("https://one.org", "https://two.org"))
+    assert "Download it by hand from https://one.org or https://two.org and pass its place as --data-dir" in str(
+        caught.value
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_cache_is_one_line(server, tmp_path):

@@ -1,8 +1,11 @@
 import hashlib
 import io
 import json
+import os
+import struct
 import warnings
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -131,48 +134,153 @@ def test_other_arrays_are_refused_in_scoring_too(tmp_path, name):
         npz.arrays(save(tmp_path / "a.npz", **arrays))
 
 
-@pytest.mark.parametrize(
-    "images", [np.zeros((6, 4, 4), np.int64), np.zeros((6, 4, 4), bool), np.zeros((6, 4, 4), "c8")]
-)
+@pytest.mark.parametrize("images", [np.zeros((6, 4, 4), np.int64), np.zeros((6, 4, 4), bool)])
 def test_numbers_that_no_picture_has_are_refused_in_scoring(tmp_path, images):
     with pytest.raises(DataError, match="images must be uint8 or floats"):
         npz.arrays(save(tmp_path / "a.npz", images=images))
 
 
-def header(shape):
+def header(shape, descr="|u1", fortran_order=False):
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": descr, "fortran_order": fortran_order, "shape": shape})
     return buffer.getvalue()
+
+
+def written(path, *members, packing=zipfile.ZIP_DEFLATED):
+    """A zip file of (name, bytes)."""
+    with zipfile.ZipFile(path, "w", packing) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+PLAIN = "an array must hold real numbers or strings. Received: "
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header((10**6, 10**6, 10**6, 3)), "claims 3,000,000,000,000,000,000 bytes in a file of 128"),
-        (header((20, 32, 32, 3)) + bytes(10), "claims 61,440 bytes in a file of 138"),
-        (header((-5, 2, 2, 3)), "cannot be read|must be uint8"),
+        (header((10**6, 10**6, 10**6, 3)), "claims 3,000,000,000,000,000,000 bytes in a file of 128, where 0 follow"),
+        (header((20, 32, 32, 3)) + bytes(10), "claims 61,440 bytes in a file of 138, where 10 follow"),
+        (header((1, 2, 2, 3)) + bytes(10**6), "claims 12 bytes in a file of 1,000,128, where 1,000,000 follow"),
+        (header((10**9, 10**9), fortran_order=True), "claims 1,000,000,000,000,000,000 bytes in a file of 128"),
+        (header((0, 10**40)), "cannot be read"),
+        (header((-5, 2, 2, 3)), PLAIN + r"uint8 \(-5, 2, 2, 3\)"),
+        (header((2,), "<c16") + bytes(32), PLAIN + "complex128"),
+        (header((2,), "|O") + bytes(32), PLAIN + "object"),
+        (header((2,), [("a", "<f8"), ("b", "|O")]) + bytes(32), PLAIN + r"\[\('a', '<f8'\), \('b', 'O'\)\]"),
+        (header((2,), ("|u1", (3, 2**20))) + bytes(32), "cannot be read"),
+        (header((1,), f"<U{2**28}"), "claims 1,073,741,824 bytes in a file of 128"),
+        (b"\x93NUMPY\x07\x00\x10\x00" + bytes(60), "cannot be read"),
         (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 60_000, "cannot be read"),
         (b"not an array", "cannot be read"),
         (b"", "cannot be read"),
     ],
 )
 def test_hostile_headers_are_refused_unread(tmp_path, content, message):
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("images.npy", content)
-    with pytest.raises(DataError, match=message):
-        load(tmp_path / "a.npz")
-
-
-def test_a_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "MOST_BYTES", 10_000_000)
-    path = tmp_path / "a.npz"
-    np.savez_compressed(path, images=np.zeros((6000, 32, 32, 3), np.uint8))
-    assert path.stat().st_size < 100_000
-    with pytest.raises(DataError, match="at most 10,000,000 are read"):
+    path = written(tmp_path / "a.npz", ("images.npy", content))
+    with pytest.raises(DataError, match=message) as caught:
         load(path)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(DataError, match=message):
+        npz.read_all(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", json.dumps({}).encode()])
+def bomb(path, claimed_packed=None):
+    """3 GB of zeros as Deflate packs them, a thousandth; only the checksum, which nobody gets to, is not theirs."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(header((3000, 1000, 1000))) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed += 300 * (packer.compress(bytes(10**7)) + packer.flush(zlib.Z_FULL_FLUSH))
+    content = bytearray(written(path, ("images.npy", packed + packer.flush()), packing=zipfile.ZIP_STORED).read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 10] = content[8] = zipfile.ZIP_DEFLATED
+    content[entry + 24 : entry + 28] = struct.pack("<I", 128 + 3 * 10**9)
+    if claimed_packed:
+        content[entry + 20 : entry + 24] = struct.pack("<I", claimed_packed)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("claimed_packed", [None, 2 * 10**9])
+def test_a_huge_array_in_a_small_file_is_not_unpacked(tmp_path, monkeypatch, claimed_packed):
+    path = bomb(tmp_path / "a.npz", claimed_packed)
+    assert path.stat().st_size < 3_000_000
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("it was unpacked"))
+    message = r"images claims 3,000,000,000 bytes and has 2,9\d\d,\d\d\d in the file, more than 100 times less"
+    for read in (load, npz.arrays, npz.read_all, lambda path: npz.read(path, "images")):
+        with pytest.raises(DataError, match=message):
+            read(path)
+
+
+def test_the_limits_are_those_of_the_caller(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros((600, 32, 32, 3), np.uint8), labels=np.zeros(600, np.int64))
+    assert path.stat().st_size < 20_000
+    assert set(npz.read_all(path)) == {"images", "labels"}
+    for limit, passes in ((1_843_200 + 4_800, True), (1_843_200 + 4_799, False)):
+        if passes:
+            assert npz.read_all(path, most_bytes=limit)["labels"].shape == (600,)
+        else:
+            with pytest.raises(DataError, match="labels claims 1,848,000 bytes in .* at most 1,847,999 are read"):
+                npz.read_all(path, most_bytes=limit)
+    with pytest.raises(DataError, match="at most 1,000,000 are read"):
+        npz.read(path, "images", most_bytes=1_000_000)
+    monkeypatch.setattr(npz, "_SMALL", 1 << 20)
+    assert npz.read_all(path, expansion=2000)["images"].nbytes == 1_843_200
+    with pytest.raises(DataError, match="more than 100 times less"):
+        npz.read_all(path)
+
+
+def test_what_a_zip_file_says_of_itself_is_not_believed(tmp_path):
+    """Sizes in the list of members that are not those of what follows, a password, another packing, a name twice."""
+    good = written(tmp_path / "a.npz", ("images.npy", header((6, 20, 20, 3)) + IMAGES.tobytes()))
+    assert len(load(good)) == 6
+    content = good.read_bytes()
+    entry = content.rindex(b"PK\x01\x02")
+    for sizes, message in (
+        ((7328, 128 + 2**31), "images claims 7,200 bytes in a file of 2,147,483,776"),
+        ((7328, 130), "cannot be read.*Bad CRC"),
+    ):
+        lying = content[: entry + 20] + struct.pack("<II", *sizes) + content[entry + 28 :]
+        (tmp_path / "b.npz").write_bytes(lying)
+        with pytest.raises(DataError, match=message):
+            load(tmp_path / "b.npz")
+    start = content.rindex(b"PK\x03\x04")
+    secret = bytearray(content)
+    secret[entry + 8] |= 1
+    secret[start + 6] |= 1
+    (tmp_path / "b.npz").write_bytes(secret)
+    with pytest.raises(DataError, match="cannot be read as an .npz file.*encrypted"):
+        load(tmp_path / "b.npz")
+    array = header((6, 20, 20, 3)) + IMAGES.tobytes()
+    with pytest.raises(DataError, match="images is packed in a way that NumPy does not know"):
+        load(written(tmp_path / "b.npz", ("images.npy", array), packing=zipfile.ZIP_LZMA))
+    for second in ("images.npy", "images"):
+        with pytest.raises(DataError, match="holds two arrays 'images'"):
+            load(written(tmp_path / "b.npz", ("images.npy", array), (second, array)))
+
+
+def test_names_in_a_message_steer_no_terminal(tmp_path):
+    path = written(tmp_path / "a.npz", ("\x1b]0;evil\x07" + "x" * 5000 + ".npy", header((1,)) + b"1"))
+    with pytest.raises(DataError, match="must hold 'images', or 'x_train'. Received: .]0;evil.x{50}") as caught:
+        load(path)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="a.npz must be an .npz file. Received: no file"):
+        load(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="b.npz must be an .npz file. Received: nothing there"):
+        npz.read_all(tmp_path / "b.npz")
+    (write_folder(tmp_path / "arrays") / "images.npy").unlink()
+    os.mkfifo(tmp_path / "arrays" / "images.npy")
+    with pytest.raises(DataError, match="images.npy cannot be read .it is no file"):
+        load(tmp_path / "arrays")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", json.dumps({}).encode(), b"hello\n", header((2,)) + b"12"])
 def test_foreign_files_are_refused(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match="cannot be read as an .npz file"):

@@ -1,16 +1,21 @@
 """What is opened and how it is prepared, whatever a file is called and holds; folders and the collector alike."""
 
+import ast
+import importlib
 import io
 import os
+import re
 import stat
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
+from data_tools import command as commands
 from data_tools import folder, pictures
 from data_tools.errors import DataError
 from data_tools.flickr.checks import Rules, Unusable, examine, open_picture
@@ -227,3 +232,74 @@ def test_warnings_of_pillow_are_kept_quiet_for_a_while(recwarn):
     assert not recwarn
     picture.convert("RGB")
     assert len(recwarn) == 1
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n%%EOF\n"
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """A program `gs` before all others, which only says that it was started; gives whether it was, and forgets it."""
+    (tmp_path / "bin").mkdir()
+    mark = tmp_path / "it-ran"
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {mark}\nexit 1\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def ran():
+        found = mark.exists()
+        mark.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # forget what an earlier search for it found
+    (tmp_path / "photo.jpg").write_bytes(EPS)
+    with pytest.raises(subprocess.CalledProcessError), Image.open(tmp_path / "photo.jpg") as picture:
+        picture.load()
+    assert ran()  # it is what Pillow starts
+    return ran
+
+
+def test_postscript_in_a_picture_starts_nothing(ghostscript, tmp_path):
+    path = tmp_path / "photo.jpg"
+    for read in (lambda: read_image(path, 8), lambda: read_header(path), lambda: opened(path), lambda: opened(EPS)):
+        with pytest.raises((DataError, Unreadable)):
+            read()
+    with pytest.raises(Unusable):
+        examine(EPS, Rules())
+    with pytest.raises(Unusable):
+        prepare_picture(EPS, 8, "crop")
+    assert not ghostscript()
+
+
+@pytest.mark.parametrize(
+    "module, arguments",
+    [
+        ("data_tools.inspect", "folder --data-dir pictures"),
+        ("tfgan_suite.fit", "--dataset folder --data-dir pictures --steps 1 --classifier none"),
+        ("tfgan_suite.evaluate", "pictures --reference shapes:test --classifier shapes"),
+        ("tfgan_suite.evaluate", "pictures --reference shapes:test --classifier shapes --image-size 16 --splits 1"),
+    ],
+)
+def test_no_command_that_reads_pictures_starts_ghostscript(
+    ghostscript, tmp_path, monkeypatch, capsys, module, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures" / "class").mkdir(parents=True)
+    for i, ending in enumerate(pictures.EXTENSIONS):
+        (tmp_path / "pictures" / "class" / f"{i}{ending}").write_bytes(EPS)
+    status = commands.run(importlib.import_module(module).main, arguments.split())
+    out, err = capsys.readouterr()
+    assert re.search("cannot be read as (an )?image|broken", out + err), out + err
+    assert status in (0, 1) and not ghostscript()
+
+
+def test_every_file_that_pillow_opens_is_of_a_format_that_is_named():
+    """In all packages, and in the scripts beside the figures: `Image.open` with `formats`."""
+    root = Path(pictures.__file__).parents[1]
+    found = []
+    for package in ("data_tools", "models_zoo", "tfgan_suite", "results"):
+        for path in (root / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open"):
+                    found.append((path.name, any(keyword.arg == "formats" for keyword in node.keywords)))
+    assert len(found) >= 4 and all(named for _, named in found), found

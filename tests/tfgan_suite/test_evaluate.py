@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from data_tools import command as cli
 from data_tools import shapes
@@ -282,6 +283,24 @@ def test_inception_gives_its_names_and_tfgan_gives_its_values(tiny_inception, pl
     assert {"inception_score", "fid"} <= set(alone) and not {"tfgan_inception_score", "tfgan_fid"} & set(alone)
     clean = scores("other.npz", "--reference", "real.npz", "--inception", tiny_inception, "--resize", "clean")
     assert clean["fid"]["value"] != found["fid"]["value"] and clean["fid"]["resize"].startswith("clean")
+
+
+@pytest.mark.parametrize("given", ["folder", "archive"])
+def test_a_network_with_the_operations_of_the_inception_of_2015_gives_a_score(place, tiny_models, given):
+    folder = tiny_models.save(place / "inception", tiny_models.InceptionOf2015())
+    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    nodes = [node for f in model.meta_graphs[0].graph_def.library.function for node in f.node_def]
+    assert {"CheckNumerics", "Concat", "ResizeBilinear", "AvgPool", "Softmax"} <= {node.op for node in nodes}
+    assert sum(name.startswith("^") and "CheckNumerics" in name for node in nodes for name in node.input) >= 4
+    path = folder if given == "folder" else tiny_models.pack(folder, place / "inception.tar.gz")
+    found = scores("other.npz", "--reference", "real.npz", "--inception", path, "--splits", 1, "--no-tfgan",
+                   "--metrics", "score", "frechet")  # fmt: skip
+    assert found["inception_score"]["value"] > 1 and found["fid"]["value"] > 0
+    network = scoring_network.load("inception", inception=folder)
+    outputs = network(shapes.draw(60, seed=2).images)
+    assert outputs["pool_3"].shape == (60, 2048)
+    score, _ = classifier_score(outputs["logits"])
+    assert found["inception_score"]["value"] == pytest.approx(score, rel=1e-4)
 
 
 def test_classes_in_another_order_are_found_by_name(place):

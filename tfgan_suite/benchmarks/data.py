@@ -187,7 +187,7 @@ def _many_files(root: Path, count: int) -> Path:
 
 
 def _pillow_square(path: str) -> np.ndarray:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("JPEG",)) as picture:
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         square = picture.crop((left, top, left + side, top + side))
@@ -195,7 +195,7 @@ def _pillow_square(path: str) -> np.ndarray:
 
 
 def _pillow_decode(path: str) -> None:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("JPEG",)) as picture:
         picture.load()
 
 

@@ -126,12 +126,10 @@ def _saved_model(path: Path, options: Options) -> Source:
     """One of this suite, or another whose signature takes latents [N, d] alone and gives one batch of images."""
     import tensorflow as tf
 
-    saved_models.check(path)
-    try:
-        loaded = tf.saved_model.load(str(path))
-        signature = loaded.signatures["serving_default"]
-    except Exception as error:  # TensorFlow raises nearly anything on damage
-        raise SuiteError(f"{path} is no SavedModel with the signature serving_default ({error})") from None
+    loaded = saved_models.opened(path)
+    if "serving_default" not in getattr(loaded, "signatures", ()):
+        raise SuiteError(f"{path} is no SavedModel with the signature serving_default")
+    signature = loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
     latents = [name for name, spec in inputs.items() if spec.dtype == tf.float32 and spec.shape.rank == 2]
     labels = [name for name, spec in inputs.items() if spec.dtype.is_integer and spec.shape.rank == 1]

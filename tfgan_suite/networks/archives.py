@@ -7,11 +7,13 @@ import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from data_tools.errors import SuiteError
 
 MAX_MEMBERS = 1000
 MAX_BYTES = 2 << 30
+_GZIP = b"\x1f\x8b"
 _LARGEST_READ = 16 << 20  # a longer one is a header that claims to be huge
 
 
@@ -29,14 +31,16 @@ class _LimitedGzip(gzip.GzipFile):
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a `.tar.gz` into the empty `folder`. Whatever it says of owners, modes and times is ignored.
+    """Unpack a `.tar.gz`, or a `.tar` that a browser has unpacked already, into the empty `folder`.
+
+    Whatever it says of owners, modes and times is ignored.
 
     Raises:
         BadArchive: for a damaged archive, links, devices, names that lead out of `folder`, or more than `MAX_MEMBERS`
             entries or `MAX_BYTES` bytes.
     """
     try:
-        with _LimitedGzip(archive, "rb") as content, tarfile.open(fileobj=content, mode="r:") as tar:
+        with _content(archive) as content, tarfile.open(fileobj=content, mode="r:") as tar:
             total = 0
             for count, member in enumerate(tar, start=1):
                 total += member.size
@@ -48,7 +52,15 @@ def unpack(archive: Path, folder: Path) -> None:
             while content.read(_LARGEST_READ):  # to the end, where the checksum is
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, FileExistsError, NotADirectoryError) as error:
-        raise BadArchive(f"{archive} is damaged or no .tar.gz archive ({error})") from None
+        raise BadArchive(f"{archive} is damaged or no .tar.gz or .tar archive ({error})") from None
+
+
+def _content(archive: Path) -> BinaryIO | _LimitedGzip:
+    """What is packed, by how the file begins, whatever it is called."""
+    with open(archive, "rb") as file:
+        if file.read(len(_GZIP)) == _GZIP:
+            return _LimitedGzip(archive, "rb")
+    return open(archive, "rb")
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: Path) -> None:

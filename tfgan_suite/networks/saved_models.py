@@ -1,40 +1,33 @@
-"""SavedModels that score images: what one may contain, its fingerprint, and how its function is found.
+"""SavedModels from elsewhere: what one may contain, its fingerprint, and how a function that scores images is found.
 
 A SavedModel is a program. Its graph can read and write files and call Python, its resources run while it is loaded, and
-a loop in it may never end. `load` looks at every operation first and refuses those that reach outside of the
-computation; time and memory it cannot bound. Load models of unknown origin in a container all the same.
+a loop in it may never end. `opened` looks at every operation first, takes only those that `numeric_operations` lists,
+and gives TensorFlow a copy of the graph without what loading does not need; time and memory it bounds only where the
+graph alone tells them. Load models of unknown origin in a container all the same.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import graphlib
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from data_tools.errors import SuiteError
+from tfgan_suite.networks.numeric_operations import NUMERIC, SAVING
 
 OUTPUTS = ("logits", "pool_3")
 ABOUT = "classifier.json"  # asset that tfgan_suite.classifier --export adds: name and class names
 _LARGEST_GRAPH = 1 << 30
+_MOST_CONSTANTS = 1 << 29  # numbers in all constants of a graph; in the file, one can stand for a whole tensor
+_MOST_OPERATIONS = 10_000_000  # of one function when all that it calls is written out
 _LARGEST_IMAGE = 4096
-
-# Operations with state or effects that an image classifier may need; all others of that kind are refused.
-_HARMLESS = {
-    "AssignVariableOp", "Assert", "Case", "DisableCopyOnRead", "If", "Multinomial", "NoOp", "Placeholder",
-    "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "ReadVariableOp", "StatefulPartitionedCall",
-    "TensorArrayV3", "TruncatedNormal", "VarHandleOp", "VarIsInitializedOp", "While",
-}  # fmt: skip
-# Operations that TensorFlow calls free of effects though they open files, call Python, or send values elsewhere.
-_REACHING_OUT = re.compile(
-    r"File|PyFunc|Reader|Record|Dataset|Iterator|Snapshot|Save|Restore|Checkpoint|Cache|Debug|Dump|Print|Summary|"
-    r"Remote|Rpc|Tpu|TPU|Xla(Custom|Call|Launch)|Callback|Proto|^_"
-)
-# What every exporter writes into the function that saves a model again, which loading does not run.
-_SAVER = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}
+_PARTS = ("variables", "assets")  # what belongs to a model beside its graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,24 +70,40 @@ def load(folder: Path) -> ImageModel:
     Raises:
         SuiteError: if it is none, holds operations that could do harm, or has no such function.
     """
-    import tensorflow as tf
-
-    check(folder)
+    loaded = opened(folder)
     digest = fingerprint(folder)
-    try:
-        loaded = tf.saved_model.load(str(folder))
-    except Exception as error:  # TensorFlow raises whatever it meets
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise SuiteError(f"{folder} cannot be loaded as a SavedModel: {reason}") from None
     function, outputs, image_size = _find(loaded, folder)
     name, class_names = _about(folder)
     return ImageModel(function, outputs, image_size, digest, name, class_names)
 
 
+def opened(folder: Path) -> Any:
+    """What `tf.saved_model.load` makes of a TensorFlow 2 SavedModel, once every operation in it was looked at.
+
+    TensorFlow gets a copy of the graph without the functions that save and restore, so that nothing can call them.
+
+    Raises:
+        SuiteError: if it is none, is damaged, or holds an operation that `numeric_operations` does not list.
+    """
+    import tensorflow as tf
+
+    model = _checked(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tfgan-suite-") as copy:
+            (Path(copy) / "saved_model.pb").write_bytes(model.SerializeToString())
+            for part in _PARTS:
+                if (folder / part).is_dir():
+                    (Path(copy) / part).symlink_to((folder / part).resolve())
+            return tf.saved_model.load(copy)
+    except Exception as error:  # TensorFlow raises whatever it meets
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise SuiteError(f"{folder} cannot be loaded as a SavedModel: {reason}") from None
+
+
 def fingerprint(folder: Path) -> str:
     """SHA-256 over names and contents of the files that make up the model: graph, variables and assets."""
     parts = [folder / "saved_model.pb"]
-    for part in ("variables", "assets"):
+    for part in _PARTS:
         parts += [path for path in (folder / part).rglob("*") if path.is_file()]
     digest = hashlib.sha256()
     for path in sorted(parts, key=lambda path: path.relative_to(folder).as_posix()):
@@ -104,29 +113,33 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def check(folder: Path) -> None:
-    """Look at every operation of a SavedModel without running anything.
+def _checked(folder: Path) -> Any:
+    """The parsed SavedModel, without what saves and restores; nothing of it has run.
 
     Raises:
-        SuiteError: if it is no TensorFlow 2 SavedModel, or holds an operation that is unknown, that reaches files,
-            processes or Python, or that keeps a state other than variables.
+        SuiteError: as `opened`.
     """
     model = _parse(folder)
+    odd = [path for part in _PARTS for path in (folder / part).rglob("*") if not (path.is_file() or path.is_dir())]
+    if odd:
+        raise SuiteError(f"{folder} is no SavedModel: {odd[0]} is no file")
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
         raise SuiteError(f"{folder} is no TensorFlow 2 SavedModel (one graph, with objects): export it anew")
     meta_graph = model.meta_graphs[0]
-    functions = {function.signature.name: function.node_def for function in meta_graph.graph_def.library.function}
-    savers = {name for name, nodes in functions.items() if any(node.op in _SAVER for node in nodes)}
-    called = set(meta_graph.object_graph_def.concrete_functions)
-    for nodes in functions.values():
-        called |= _called(nodes)
-    if savers & called:
-        raise _harmful(folder, sorted(_SAVER & {node.op for name in savers & called for node in functions[name]}))
-    # a saver, and the graph around the functions, are not run by loading: what saving needs may stand there
-    nodes = [node for nodes in (*functions.values(), meta_graph.graph_def.node) for node in nodes]
-    bad = {node.op for node in nodes if node.op not in _SAVER and not _is_harmless(node.op, functions)}
+    graph = meta_graph.graph_def
+    functions = {function.signature.name: function for function in graph.library.function}
+    _require_plain_functions(folder, graph.library, functions)
+    operations = {name: {node.op for node in function.node_def} for name, function in functions.items()}
+    bad = {node.op for node in graph.node}.union(*operations.values()) - NUMERIC.keys() - SAVING - functions.keys()
+    bad |= {_odd(node) for node in meta_graph.object_graph_def.nodes} - {""}
+    _keep(graph.library.function, lambda function: not SAVING & operations[function.signature.name])
+    _keep(graph.node, lambda node: node.op == "Const")  # of the graph around the functions, loading takes no more
+    for name in _named(meta_graph) & functions.keys():
+        bad |= SAVING & operations[name]
     if bad:
         raise _harmful(folder, sorted(bad))
+    _require_bounds(folder, graph)
+    return model
 
 
 def _parse(folder: Path) -> Any:
@@ -144,29 +157,91 @@ def _parse(folder: Path) -> Any:
         raise SuiteError(f"{path} is damaged or no SavedModel ({error})") from None
 
 
-def _called(nodes: Iterable[Any]) -> set[str]:
-    """Names of functions that these nodes call or pass on."""
-    names = set()
-    for node in nodes:
-        names.add(node.op)
-        for value in node.attr.values():
-            names.update(function.name for function in (value.func, *value.list.func))
+def _keep(items: Any, wanted: Callable[[Any], bool]) -> None:
+    for index in reversed(range(len(items))):
+        if not wanted(items[index]):
+            del items[index]
+
+
+def _odd(node: Any) -> str:
+    """What an object is whose making runs something, such as a table that is filled; "" for all others."""
+    if node.registered_name not in ("", "tf.TrackableConstant"):
+        return f"object {node.registered_name}"
+    return "object with a resource" if node.HasField("resource") else ""
+
+
+def _require_plain_functions(folder: Path, library: Any, functions: dict[str, Any]) -> None:
+    """Raises if a name could mean two things: TensorFlow looks for a function before it looks for an operation."""
+    from tensorflow.python.framework import op_def_registry
+
+    doubtful = [name for name in functions if name in NUMERIC or op_def_registry.get(name) is not None]
+    if doubtful or len(functions) < len(library.function):
+        which = (
+            f"the function {doubtful[0]!r} is called like an operation" if doubtful else "two functions share a name"
+        )
+        raise SuiteError(f"{folder} is no SavedModel that TensorFlow wrote: {which}. It was not loaded")
+
+
+def _require_bounds(folder: Path, graph: Any) -> None:
+    """Raises for what would fill the memory before anything runs: functions that multiply, constants of one value."""
+    calls = {
+        function.signature.name: [name for node in function.node_def for name in _called(node)]
+        for function in graph.library.function
+    }
+    size: dict[str, int] = {}
+    try:
+        for name in graphlib.TopologicalSorter(calls).static_order():
+            size[name] = 1 + sum(size[called] for called in calls.get(name, ()))
+    except graphlib.CycleError:
+        raise SuiteError(f"{folder} holds functions that call themselves, and was not loaded") from None
+    if max(size.values(), default=0) > _MOST_OPERATIONS:
+        raise SuiteError(f"{folder} holds functions of more than {_MOST_OPERATIONS:,} operations, and was not loaded")
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    shapes = [node.attr["value"].tensor.tensor_shape.dim for node in nodes if node.op == "Const"]
+    constants = sum(math.prod(max(0, dimension.size) for dimension in shape) for shape in shapes)
+    if constants > _MOST_CONSTANTS:
+        raise SuiteError(f"{folder} holds constants of {constants:,} numbers, and was not loaded")
+
+
+def _named(meta_graph: Any) -> set[str]:
+    """Names of all functions that the objects and the functions of a graph call, hold or pass on."""
+    objects = meta_graph.object_graph_def
+    names = set(objects.concrete_functions)
+    for node in objects.nodes:
+        names.update(node.function.concrete_functions)
+        names.add(node.bare_concrete_function.concrete_function_name)
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            names.update(_called(node))
+        for value in function.attr.values():
+            names.update(_functions_of(value))
+            names.add(value.s.decode(errors="replace"))  # names of the functions of a gradient
+    for gradient in meta_graph.graph_def.library.gradient:
+        names |= {gradient.function_name, gradient.gradient_func}
+    for gradient in meta_graph.graph_def.library.registered_gradients:
+        names.add(gradient.gradient_func)
     return names
 
 
-def _is_harmless(operation: str, functions: dict[str, Any]) -> bool:
-    from tensorflow.python.framework import op_def_registry
+def _called(node: Any) -> Iterator[str]:
+    """What a node does, and the names of the functions that it is given, one inside another, too."""
+    yield node.op
+    for value in node.attr.values():
+        yield from _functions_of(value)
 
-    if operation in _HARMLESS or operation in functions:
-        return True
-    definition = op_def_registry.get(operation)
-    return definition is not None and not definition.is_stateful and not _REACHING_OUT.search(operation)
+
+def _functions_of(value: Any) -> Iterator[str]:
+    for function in (value.func, *value.list.func):
+        if function.name:
+            yield function.name
+        for inner in function.attr.values():
+            yield from _functions_of(inner)
 
 
 def _harmful(folder: Path, operations: list[str]) -> SuiteError:
     return SuiteError(
-        f"{folder} holds operations that no classifier needs and that may reach files, Python or other machines, and "
-        f"was not loaded: {', '.join(operations[:8])}"
+        f"{folder} holds operations that no image network needs and that may reach files, Python or other machines, "
+        f"and was not loaded: {', '.join(repr(name)[1:41] for name in operations[:8])}"
     )
 
 

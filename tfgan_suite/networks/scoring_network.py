@@ -20,7 +20,7 @@ import numpy as np
 
 from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.networks import inception as tfgan_inception
-from tfgan_suite.networks import saved_models, small_classifiers
+from tfgan_suite.networks import keras_files, saved_models, small_classifiers
 from tfgan_suite.networks.input_rules import DTYPES, RESIZES, VALUE_RULES
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def load(
             a folder with a TensorFlow 2 SavedModel, one of whose signatures, or which itself, takes float32 images
             [B, S, S, 3] in [-1, 1] and gives `logits` and/or `pool_3`;
             a `.keras` file: a Keras model of such images with a dict of these outputs, with the two in this order, or
-            with one output, which is taken for logits. Loaded with Keras' `safe_mode`.
+            with one output, which is taken for logits. See `keras_files` for what it may hold.
         resize: a key of `RESIZES`; "none" takes only images of the network's size; "auto" is "tf1" for Inception,
             "none" for a network that takes any size, and "bilinear" for others.
         inception: folder or archive of TF-GAN's module instead of the downloaded one.
@@ -137,7 +137,7 @@ def load(
             resize=resize, dtype=dtype,
         )  # fmt: skip
     if path.suffix == ".keras" and path.is_file():
-        return of_keras_model(_load_keras(path), name=path.stem, resize=resize, dtype=dtype)
+        return of_keras_model(keras_files.load(path), name=path.stem, resize=resize, dtype=dtype)
     if path.is_dir():
         model = saved_models.load(path)
         return _build(
@@ -191,16 +191,6 @@ def of_keras_model(
     )  # fmt: skip
 
 
-def _load_keras(path: Path) -> keras.Model:
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever it meets
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise SuiteError(f"{path} is no Keras model that can be loaded safely: {reason}") from None
-
-
 def _build(
     function: Callable[[Any], dict[str, Any]], *, name: str, fingerprint: str, image_size: int | None,
     outputs: tuple[str, ...], class_names: tuple[str, ...], resize: str, dtype: str, values: str = "x / 127.5 - 1",
@@ -243,12 +233,13 @@ def _build(
 
 
 def _rows(values: tf.Tensor) -> tf.Tensor:
-    """[B, k] as it is; [B, 1, 1, k], a pooled map that was not flattened, as [B, k]."""
+    """[B, k] as it is; [B, 1, 1, k], a pooled map that was not flattened, as [B, k], be it known only when it runs."""
     import tensorflow as tf
 
-    if values.shape.rank == 4:
-        return tf.squeeze(tf.ensure_shape(values, [None, 1, 1, None]), [1, 2])
-    return values
+    if values.shape.rank == 2:
+        return values
+    shape = tf.shape(values)
+    return tf.reshape(values, [shape[0], shape[-1]])  # fails where there is more than one value to a channel
 
 
 def _try(network: ScoringNetwork) -> None:

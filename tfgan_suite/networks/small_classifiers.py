@@ -11,14 +11,13 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_tools import files
+from data_tools import files, npz
 from data_tools.batches import from_uint8_in_graph
-from data_tools.errors import SuiteError, UsageError
+from data_tools.errors import DataError, SuiteError, UsageError
 from tfgan_suite.networks import saved_models
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ _BATCH = 250
 _TRAINING_BATCH = 128
 SMALLEST_IMAGE = 8  # three poolings halve it to one
 LARGEST_IMAGE = 1024  # a file that names more would only fill the memory
+_MOST_BYTES = 1 << 30  # of a classifier's weights; those of the largest have a tenth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +60,17 @@ def load(name: str) -> Classifier:
     if not path.is_file():
         raise UsageError(f"--classifier must be one of {', '.join(BUILT_IN)}, 'none' or a file. Received: {name}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
-            weights = [stored[f"weight_{i}"] for i in range(len(stored.files) - 1)]
+        stored = npz.read_all(path, most_bytes=_MOST_BYTES)
+        about = json.loads(str(stored["about"]))
+        weights = [stored[f"weight_{i}"] for i in range(len(stored) - 1)]
         if not 1 <= about["image_size"] <= LARGEST_IMAGE:
             raise ValueError(f"image size {about['image_size']}")
+        if not 0 < len(about["class_names"]) <= npz.MOST_CLASSES:
+            raise ValueError(f"{len(about['class_names'])} classes")
         build = CLASSIFIERS[about.get("network", "small")]  # files made before there was a choice do not say
         network = build(about["image_size"], 3, len(about["class_names"]))
         network.set_weights(weights)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SuiteError(f"{path} is no classifier made by tfgan_suite.classifier ({error})") from None
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)).hexdigest()
     return Classifier(network, about["name"], about["image_size"], tuple(about["class_names"]), digest)

@@ -6,15 +6,14 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from data_tools import files
+from data_tools import files, npz
 from data_tools.cache import cache_folder
 from data_tools.download import file_sha256
-from data_tools.errors import SuiteError
+from data_tools.errors import DataError, SuiteError
 from data_tools.progress import counting
 from tfgan_suite.images.sources import Source
 from tfgan_suite.networks.scoring_network import ScoringNetwork
@@ -22,6 +21,7 @@ from tfgan_suite.scores.gathering import PICTURES, Needs, Statistics, gather
 from tfgan_suite.scores.moments import Moments
 
 _FORMAT = 1  # to be raised when what is stored, or how it is computed, changes
+_MOST_BYTES = 1 << 30  # of statistics that are given; those of 2,048 features have a thirtieth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +103,8 @@ def save(reference: Reference, network: ScoringNetwork, path: Path) -> None:
 def is_statistics(path: Path) -> bool:
     """Whether `path` is an `.npz` with `mu` and `sigma`."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+        return path.is_file() and {"mu", "sigma"} <= npz.names_in(path)
+    except DataError:
         return False
 
 
@@ -119,9 +118,9 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
         SuiteError: for a damaged file or another network.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            mean, covariance = stored["mu"], stored["sigma"]
-            about = json.loads(str(stored["about"])) if "about" in stored.files else {}
+        stored = npz.read_all(path, {"mu", "sigma", "about"} & npz.names_in(path), most_bytes=_MOST_BYTES)
+        mean, covariance = stored["mu"], stored["sigma"]
+        about = json.loads(str(stored["about"])) if "about" in stored else {}
         count = about.get("num_images")
         if count is not None and (type(count) is not int or count < 2):
             raise ValueError(f"num_images must be a whole number from 2 on, not {count!r}")
@@ -132,7 +131,7 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
                 f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
             )
         moments = Moments.from_covariance(count or 2, mean, covariance)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())
     statistics.halves = [Moments(moments.dimension), moments]
@@ -151,9 +150,8 @@ def _key(pixels: str, source: Source, network: ScoringNetwork, needs: Needs) -> 
 
 def _read_cached(path: Path) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return npz.read_all(path)
+    except DataError:
         return None
 
 

@@ -87,6 +87,19 @@ def test_a_header_that_claims_to_be_huge_is_refused(tmp_path):
         archives.unpack(tmp_path / "a.tar.gz", tmp_path / "to")
 
 
+def test_a_tar_that_a_browser_has_unpacked_already_is_taken_whatever_it_is_called(tmp_path, tiny_models):
+    packed = tiny_models.pack_members(tmp_path / "a.tar.gz", [("a/b", b"123"), ("c", b"")])
+    packed.write_bytes(gzip.decompress(packed.read_bytes()))
+    (tmp_path / "to").mkdir()
+    archives.unpack(packed, tmp_path / "to")
+    assert (tmp_path / "to" / "a" / "b").read_bytes() == b"123" and (tmp_path / "to" / "c").exists()
+    for members in ([("../evil", b"")], [(member("a", tarfile.SYMTYPE, "/etc"), b"")]):
+        plain = tiny_models.pack_members(tmp_path / "b.tar", members)
+        plain.write_bytes(gzip.decompress(plain.read_bytes()))
+        with pytest.raises(archives.BadArchive, match="not unpacked"):
+            archives.unpack(plain, tmp_path / "to")
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped", "checksum"])
 def test_damage_is_found(tmp_path, tiny_models, damage):
     archive = tiny_models.pack_members(tmp_path / "a.tar.gz", [("a", os.urandom(50_000)), ("b", bytes(100))])
@@ -99,5 +112,5 @@ def test_damage_is_found(tmp_path, tiny_models, damage):
         content[-6] ^= 0xFF
     archive.write_bytes({"empty": b"", "text": b"<html>Not Found</html>"}.get(damage, bytes(content)))
     (tmp_path / "to").mkdir()
-    with pytest.raises(archives.BadArchive, match="damaged or no .tar.gz archive"):
+    with pytest.raises(archives.BadArchive, match="damaged or no .tar.gz or .tar archive"):
         archives.unpack(archive, tmp_path / "to")

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from data_tools.cache import CACHE_VARIABLE
 from data_tools.errors import DataError, SuiteError
-from tfgan_suite.networks import inception, scoring_network
+from tfgan_suite.networks import inception, saved_models, scoring_network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
@@ -133,6 +133,49 @@ def test_a_copy_put_there_by_hand_is_taken(server, cache):
     (cache / "tfgan-inception-1.tar.gz").write_bytes(server.content)
     assert inception.load().outputs == ("logits", "pool_3")
     assert server.requests == []
+
+
+def test_a_web_page_in_its_place_names_both_places_and_the_option(server, cache):
+    """As tfhub.dev answers, which leads to Kaggle, where archives are for those who are logged in."""
+    good, server.content = server.content, b"<!DOCTYPE html>\n<html>Kaggle: find models</html>"
+    for _ in range(2):
+        with pytest.raises(DataError, match="gave a web page instead of the file") as caught:
+            inception.load()
+        message = str(caught.value)
+        assert f"by hand from {inception.HANDLE} or {inception.KAGGLE} and pass its place as --inception" in message
+        assert "kaggle.com" in inception.KAGGLE and "run the command again" not in message
+        assert visible(cache) == []
+    server.content = b'{"error": "gone"}'
+    with pytest.raises(SuiteError, match=f"by hand from .* or {inception.KAGGLE} and pass its place as --inception"):
+        inception.load()
+    server.content = good
+    assert inception.load().outputs == ("logits", "pool_3")
+
+
+def test_a_plain_tar_is_taken(server, cache, tmp_path, tiny_inception, tiny_models):
+    plain = tiny_models.pack(tiny_inception, tmp_path / "plain.tar", "w:")
+    given = inception.load(plain)
+    server.content = plain.read_bytes()
+    assert inception.load().fingerprint == given.fingerprint == saved_models.fingerprint(tiny_inception)
+
+
+def test_a_kept_module_that_was_changed_is_refused(server, cache, tiny_inception, tiny_models, tmp_path):
+    kept = inception.fetch()
+    digest = inception.load().fingerprint
+    other = tiny_models.save(tmp_path / "other", tiny_models.TinyInception(seed=1))
+    for part in ("variables/variables.index", "variables/variables.data-00000-of-00001"):
+        shutil.copy(other / part, kept / part)
+    inception._loaded.clear()
+    changed = saved_models.fingerprint(kept)
+    with pytest.raises(
+        SuiteError, match=f"was changed since it was unpacked: .*{changed}, and had {digest}.\nDelete it"
+    ):
+        inception.load()
+    assert inception.load(kept).fingerprint == changed  # of the user's own it is taken
+    (cache / f"{folder_name()}.descriptor.txt").write_text("Module: x\nDownload Time: y\n")  # as tensorflow_hub has it
+    assert inception.load().fingerprint == changed
+    shutil.rmtree(kept)
+    assert inception.load().fingerprint == digest
 
 
 def test_a_folder_or_an_archive_can_be_given(server, cache, tmp_path, tiny_inception, tiny_models):

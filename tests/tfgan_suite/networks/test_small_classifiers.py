@@ -130,6 +130,17 @@ def test_files_with_wrong_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "e.npz", about=np.array(huge), weight_0=np.zeros(3))
     with pytest.raises(SuiteError, match="image size 1000000000"):
         classifier.load(str(tmp_path / "e.npz"))
+    for names, message in ([], "0 classes"), (["a"] * 100_001, "100001 classes"):
+        many = json.dumps({"name": "x", "image_size": 32, "class_names": names})
+        np.savez(tmp_path / "f.npz", about=np.array(many), weight_0=np.zeros(3))
+        with pytest.raises(SuiteError, match=message):
+            classifier.load(str(tmp_path / "f.npz"))
+    np.savez_compressed(tmp_path / "g.npz", about=np.array(about), weight_0=np.zeros((90, 1 << 20), np.uint8))
+    with pytest.raises(SuiteError, match="weight_0 claims 94,371,840 bytes .* more than 100 times less"):
+        classifier.load(str(tmp_path / "g.npz"))
+    np.savez(tmp_path / "h.npz", about=np.array("[" * 100_000), weight_0=np.zeros(3))
+    with pytest.raises(SuiteError, match="no classifier.*recursion"):
+        classifier.load(str(tmp_path / "h.npz"))
     np.savez(tmp_path / "d.npz", about=np.array([{}], dtype=object))
     with pytest.raises(SuiteError, match="no classifier"):
         classifier.load(str(tmp_path / "d.npz"))

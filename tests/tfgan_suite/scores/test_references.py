@@ -138,11 +138,17 @@ def test_statistics_that_do_not_fit_are_refused(network, tmp_path):
         {"mu": np.array([{}], dtype=object), "sigma": np.eye(1)},
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": -7}))},
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": 100.5}))},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array("[" * 100_000)},
+        {"mu": np.zeros(2), "sigma": np.eye(2, dtype=complex)},
+        {"mu": np.zeros(2), "sigma": np.zeros(2, [("a", "<f8"), ("b", "<f8")])},
+        {"mu": np.zeros(2), "sigma": np.zeros((3000, 3000))},
     ]
     for arrays in bad:
-        np.savez(path, **arrays)
+        np.savez_compressed(path, **arrays)
         with pytest.raises(SuiteError, match="cannot serve as --reference"):
             reference.read(path, network)
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert not reference.is_statistics(folder)
     path.write_bytes(b"PK")
     assert not reference.is_statistics(path)
     with pytest.raises(SuiteError, match="cannot serve as --reference"):
