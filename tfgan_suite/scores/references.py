@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools import files
+from data_tools import files, npz
 from data_tools.cache import cache_folder
 from data_tools.download import file_sha256
-from data_tools.errors import SuiteError
+from data_tools.errors import DataError, SuiteError
 from data_tools.progress import counting
 from tfgan_suite.images.sources import Source
 from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.scores.gathering import PICTURES, Needs, Statistics, gather
 from tfgan_suite.scores.moments import Moments
 
-_FORMAT = 1  # to be raised when what is stored, or how it is computed, changes
+_FORMAT = 2  # to be raised when what is stored, or how it is computed, changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +69,15 @@ def reference_of(
 
     Args:
         cache: its folder; `statistics` in the cache folder if None.
+
+    Raises:
+        UsageError: for images that `needs` refuses, before the pass.
     """
     size = source.size
     if size is None:
         raise ValueError("a reference must be a finite set of images")
-    stored = dataclasses.replace(needs, pictures=False)  # pictures are read again, which is quick
+    needs.require(source, size)
+    stored = dataclasses.replace(needs.gathered(), pictures=False)  # pictures are read again, which is quick
     pixels = source.fingerprint()
     path = (cache or cache_folder() / "statistics") / f"{_key(pixels, source, network, stored)}.npz" if pixels else None
     arrays = _read_cached(path) if path is not None else None
@@ -119,9 +123,10 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
         SuiteError: for a damaged file or another network.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            mean, covariance = stored["mu"], stored["sigma"]
-            about = json.loads(str(stored["about"])) if "about" in stored.files else {}
+        mean, covariance = npz.read(path, "mu"), npz.read(path, "sigma")
+        about = json.loads(str(npz.read(path, "about"))) if "about" in npz.names_in(path) else {}
+        if not isinstance(about, dict):
+            raise ValueError("about must be a JSON object")
         count = about.get("num_images")
         if count is not None and (type(count) is not int or count < 2):
             raise ValueError(f"num_images must be a whole number from 2 on, not {count!r}")
@@ -132,7 +137,7 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
                 f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
             )
         moments = Moments.from_covariance(count or 2, mean, covariance)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, ValueError, TypeError, RecursionError) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())
     statistics.halves = [Moments(moments.dimension), moments]
