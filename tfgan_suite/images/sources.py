@@ -228,7 +228,7 @@ class GeneratorSource(Source):
         wanted = (count, self.image_size, self.image_size)
         if made.ndim != 4 or made.shape[:3] != wanted or made.shape[3] not in (1, 3):
             raise SuiteError(
-                f"{self.name} must make square images [{count}, {self.image_size}, {self.image_size}, C], for none are stretched. "
+                f"{self.name} must make square images [{', '.join(map(str, wanted))}, 1 or 3], for none are stretched. "
                 f"Received: {list(made.shape)}"
             )
         return made, np.asarray(labels)

@@ -318,23 +318,14 @@ def _blocks(rows: np.ndarray, blocks: int) -> list[np.ndarray]:
 
 
 class _Mmd(NamedTuple):
-    """Unbiased squared MMD of `count` images, and what Hoeffding's decomposition needs for its variance over draws of
+    """Unbiased squared MMD of so many `images`, and what Hoeffding's decomposition needs for its variance over draws of
     them: `first`, the variance of the mean of h(x, x') over x', and `second`, that of h itself, where
-    h(x, x') = k(x, x') - mean k(x, y) - mean k(x', y) over the fixed reference. None for fewer than 4 images."""
+    h(x, x') = k(x, x') - mean k(x, y) - mean k(x', y) over the fixed reference. NaN for fewer than 4 images."""
 
     value: float
-    count: int
-    first: float | None
-    second: float | None
-
-    def variance(self, count: int) -> float | None:
-        """Over draws of `count` images.
-
-        Source: Hoeffding, A Class of Statistics with Asymptotically Normal Distribution (1948), eq. 5.13, degree 2.
-        """
-        if self.first is None or self.second is None:
-            return None
-        return (4 * (count - 2) * self.first + 2 * self.second) / (count * (count - 1))
+    images: int
+    first: float
+    second: float
 
 
 def _unbiased_mmd(one: np.ndarray, other: np.ndarray, share: float) -> _Mmd:
@@ -348,7 +339,7 @@ def _unbiased_mmd(one: np.ndarray, other: np.ndarray, share: float) -> _Mmd:
 
     own, between = kernel(one, one), kernel(one, other)
     value = mean_off_diagonal(own) + mean_off_diagonal(kernel(other, other)) - 2 * between.mean()
-    first, second = _hoeffding(own, between, share) if min(between.shape) >= 4 else (None, None)
+    first, second = _hoeffding(own, between, share) if min(between.shape) >= 4 else (np.nan, np.nan)
     return _Mmd(value, len(one), first, second)
 
 
@@ -378,18 +369,28 @@ def _hoeffding(own: np.ndarray, between: np.ndarray, share: float) -> tuple[floa
     return float((1 - share) * apart + share * whole), float(second)
 
 
-def _subsets_error(found: list[_Mmd], count: int) -> float | None:
-    """Of the mean over subsets of `count` images: that of the distance of all of them, and that of the draws."""
-    variances = [mmd.variance(count) for mmd in found]
-    if None in variances:
-        return None
-    draws = np.var([mmd.value for mmd in found], ddof=1) / len(found) if len(found) > 1 else 0.0
-    return float(np.sqrt(max(np.mean(variances), 0.0) + draws))
+def _subsets_error(found: list[_Mmd], images: int) -> float | None:
+    """Of the mean over subsets of so many images: that of the distance of all of them, and that of the draws."""
+    draws = float(np.var([mmd.value for mmd in found], ddof=1)) / len(found) if len(found) > 1 else 0.0
+    return _root(_variance(found, images) + draws)
 
 
 def _blocks_error(found: list[_Mmd]) -> float | None:
-    variances = [mmd.variance(mmd.count) for mmd in found]
-    return None if None in variances else float(np.sqrt(max(np.sum(variances), 0.0)) / len(found))
+    return _root(sum(_variance(found, mmd.images) for mmd in found) / len(found) ** 2)
+
+
+def _variance(found: list[_Mmd], images: int) -> float:
+    """Of one MMD over draws of so many images, by what was found of several.
+
+    Source: Hoeffding, A Class of Statistics with Asymptotically Normal Distribution (1948), eq. 5.13, degree 2.
+    """
+    first, second = np.mean([mmd.first for mmd in found]), np.mean([mmd.second for mmd in found])
+    first = np.maximum(first, 0.0)  # an estimate without bias of a variance may be below 0
+    return float((4 * (images - 2) * first + 2 * second) / (images * (images - 1)))
+
+
+def _root(variance: float) -> float | None:
+    return None if np.isnan(variance) else float(np.sqrt(variance))
 
 
 def _squared_distances(rows: np.ndarray, reference: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

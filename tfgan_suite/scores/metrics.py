@@ -140,16 +140,15 @@ def _distances(halves: list[Moments], real: Moments, generated: Statistics, chos
     for number, half in enumerate(halves):
         distance, of_halves[second == number] = frechet_influences(half, real, rows[second == number])
         at_half.append(distance)
-    extrapolated = feature_metrics.extrapolated
     errors = [
         feature_metrics.standard_error(influences, second, whole.count)
-        for influences in (of_whole, of_halves, extrapolated(of_whole, of_halves))
+        for influences in (of_whole, of_halves, 2 * of_whole - of_halves)  # the last as in `extrapolated`
     ]
     middle = float(np.mean(at_half))
     return {
         **_with_error(value, errors[0], FRECHET_ERROR),
         "at_half": middle, "at_half_error": errors[1], "half_seed": generated.half_seed,
-        "extrapolated": extrapolated(value, middle), "extrapolated_error": errors[2],
+        "extrapolated": feature_metrics.extrapolated(value, middle), "extrapolated_error": errors[2],
     }  # fmt: skip
 
 
@@ -192,8 +191,8 @@ def _per_class(scored: Scored) -> list[Result]:
 
 def _error_of_mean(found: list[dict[str, Any]], name: str) -> float | None:
     """Of the mean of numbers with these errors, which are independent."""
-    errors = [each.get(name) for each in found]
-    return None if None in errors else float(np.sqrt(np.sum(np.square(errors))) / len(errors))
+    errors = [each[name] for each in found if each.get(name) is not None]
+    return float(np.sqrt(np.sum(np.square(errors))) / len(found)) if len(errors) == len(found) else None
 
 
 def _kernel(scored: Scored) -> list[Result]:
