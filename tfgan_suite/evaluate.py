@@ -8,10 +8,12 @@ SOURCE is a run folder, a SavedModel, a folder of pictures, an `.npz`, or `datas
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -153,7 +155,8 @@ def main(argv: list[str]) -> None:
     needs = needs_of(request, network, source.class_names)
     reference = None
     if arguments.reference is not None:
-        reference = yardstick.reference_to(arguments.reference, network, needs, beside)
+        with _said_of("--reference"):
+            reference = yardstick.reference_to(arguments.reference, network, needs, beside)
     elif run is not None and any(METRICS[name].compares or METRICS[name].may_compare for name in request.metrics):
         reference = yardstick.own_reference(run, network, needs, beside)
     if arguments.save_reference is not None and reference is not None:
@@ -227,7 +230,8 @@ def _request(
         named = arguments.training or (f"{run.dataset}:train" if run is not None else None)
         if named is None:
             raise UsageError("memorisation compares with the training images: give --training dataset:split")
-        training = finite_source(named, options, "--training")
+        with _said_of("--training"):
+            training = finite_source(named, options, "--training")
     request = Request(
         _num_images(arguments, source, network),
         metrics,
@@ -239,6 +243,15 @@ def _request(
     )
     source.refuse_misfits()
     return request
+
+
+@contextlib.contextmanager
+def _said_of(flag: str) -> Iterator[None]:
+    """What is said of a source that cannot be opened inside is said of this flag's."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error).replace("SOURCE", flag)) from None
 
 
 def _refuse_before(
@@ -264,9 +277,11 @@ def _refuse_idle(arguments: Arguments, source: Source, run: Config | None) -> No
         idle = ("weights", "checkpoint", "image_size")
     else:
         idle = ("weights", "checkpoint", "latent_seed")
-    blank = Arguments(source="")
     if arguments.training is not None and "memorisation" not in arguments.metrics:
-        idle += ("training",)
+        raise UsageError(
+            "--training is for --metrics memorisation, which was not asked for: leave it out, or ask for it"
+        )
+    blank = Arguments(source="")
     given = [f"--{name.replace('_', '-')}" for name in idle if getattr(arguments, name) != getattr(blank, name)]
     if given:
         raise UsageError(f"{', '.join(given)} would do nothing for {source.name}: leave it out")

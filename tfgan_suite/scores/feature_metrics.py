@@ -88,16 +88,17 @@ def standard_error(influences: np.ndarray, groups: np.ndarray, count: int) -> fl
 
     Args:
         influences: [k], up to a constant of each group.
-        groups: bool [k], from which of two groups an image is.
+        groups: [k], which group of images each is from.
 
     Returns:
-        The root of the variance within the groups over `count`; None for fewer than two images in a group.
+        The root of the variance within the groups over `count`; None for one image to a group, which have none.
     """
-    parts = [influences[groups], influences[~groups]]
-    if min(map(len, parts)) < 2:
+    parts = [influences[groups == group] for group in np.unique(groups)]
+    free = len(influences) - len(parts)
+    if free < 1:
         return None
     squares = sum(((part - part.mean()) ** 2).sum() for part in parts)
-    return float(np.sqrt(squares / (len(influences) - 2) / count))
+    return float(np.sqrt(squares / free / count))
 
 
 class KernelProtocol(NamedTuple):

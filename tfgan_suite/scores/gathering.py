@@ -12,7 +12,7 @@ import numpy as np
 from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.images.sources import Source
 from tfgan_suite.networks.scoring_network import exact_products
-from tfgan_suite.scores.feature_metrics import ScoreSums, split_assignment
+from tfgan_suite.scores.feature_metrics import KERNEL_PROTOCOLS, ScoreSums, split_assignment
 from tfgan_suite.scores.moments import Moments
 
 BATCH = 32
@@ -20,6 +20,7 @@ _NO_LOGITS = "the network gives no logits: choose one that does, or other metric
 PICTURES = 2048  # the first of the images are kept for metrics that look at pictures
 SAMPLE = 2048  # random images whose features are kept for the errors of distances, or
 _SAMPLE_OF_CLASS = 200  # times the classes, if there are distances per class
+_SUBSETS = {kind.size for name, kind in KERNEL_PROTOCOLS.items() if name != "blocks"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,20 +54,22 @@ class Needs:
             UsageError: for too few images, too few of a class, or other classes or another order than asked for.
         """
         source.require(num_images)
-        if num_images < self.fewest:
-            raise UsageError(
-                f"these metrics need {self.fewest:,} images or more (the kernel distance for its subsets, but not with "
-                f"--kernel-protocol blocks). Received: {num_images:,} of {source.name}"
-            )
         if self.stored_order and source.record["shuffle_seed"] is not None:
             raise UsageError(
                 f"--kernel-protocol torch-fidelity draws from images in their stored order: give --shuffle-seed None. "
                 f"Received: {source.name} shuffled by {source.record['shuffle_seed']}"
             )
+        if num_images < self.fewest:
+            mend = ", or --kernel-protocol blocks" if self.fewest in _SUBSETS else ""
+            raise UsageError(
+                f"these metrics need {self.fewest:,} images or more{mend}. Received: {num_images:,} of {source.name}"
+            )
         if not self.per_class:
             return
         if self.class_names:
             require_same_classes(self.class_names, source.class_names)
+        if not source.class_names:
+            raise UsageError(f"the distance per class needs images with classes. Received: {source.name} without")
         counts = source.class_counts(num_images)
         few = [f"{name} ({count})" for name, count in zip(source.class_names, counts, strict=True) if count < 2]
         if few:

@@ -19,7 +19,7 @@ from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.scores import feature_metrics, memorisation, picture_metrics
 from tfgan_suite.scores.feature_metrics import KERNEL_PROTOCOLS
 from tfgan_suite.scores.gathering import Needs, Statistics, require_same_classes
-from tfgan_suite.scores.moments import Moments, frechet_influences, squared_frechet_distance
+from tfgan_suite.scores.moments import Moments, frechet_influences
 from tfgan_suite.scores.references import Reference
 
 Result = dict[str, Any]
@@ -131,25 +131,25 @@ def _distances(halves: list[Moments], real: Moments, generated: Statistics, chos
     Args:
         chosen: which of `generated.sample` are of these images.
     """
-    whole = halves[0].merge(halves[1])
-    if min(half.count for half in halves) < 2:
-        return {"value": squared_frechet_distance(whole, real)}
     rows, second = (part[chosen] for part in generated.sample[:2])
+    whole, error = halves[0].merge(halves[1]), feature_metrics.standard_error
     value, of_whole = frechet_influences(whole, real, rows)
+    found = _with_error(value, error(of_whole, np.zeros(len(rows)), whole.count), FRECHET_ERROR)
+    if min(half.count for half in halves) < 2:
+        return found
     at_half, of_halves = [], np.empty(len(rows))
     for number, half in enumerate(halves):
         distance, of_halves[second == number] = frechet_influences(half, real, rows[second == number])
         at_half.append(distance)
-    errors = [
-        feature_metrics.standard_error(influences, second, whole.count)
-        for influences in (of_whole, of_halves, 2 * of_whole - of_halves)  # the last as in `extrapolated`
-    ]
     middle = float(np.mean(at_half))
     return {
-        **_with_error(value, errors[0], FRECHET_ERROR),
-        "at_half": middle, "at_half_error": errors[1], "half_seed": generated.half_seed,
-        "extrapolated": feature_metrics.extrapolated(value, middle), "extrapolated_error": errors[2],
-    }  # fmt: skip
+        **found,
+        "at_half": middle,
+        "at_half_error": error(of_halves, second, whole.count),
+        "extrapolated": feature_metrics.extrapolated(value, middle),
+        "extrapolated_error": error(2 * of_whole - of_halves, second, whole.count),
+        "half_seed": generated.half_seed,
+    }
 
 
 def _with_error(value: float, error: float | None, error_is: str) -> dict[str, Any]:
@@ -292,7 +292,7 @@ _OUTPUTS, _PICTURES = Needs(outputs=True), Needs(pictures=True)
 _LOGITS, _FEATURES = ("logits",), ("pool_3",)
 METRICS = {
     "score": Metric(_score, "classifier score (Inception score), mean over the splits", _LOGITS, compares=False),
-    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too", _FEATURES),
+    "frechet": Metric(_frechet, "Frechet distance (FID), at N/2 and extrapolated too", _FEATURES, Needs(fewest=2)),
     "kernel": Metric(_kernel, "kernel distance (KID)", _FEATURES, _OUTPUTS),
     "precision_recall": Metric(
         _precision_recall, "improved precision and recall, k = 3", _FEATURES, Needs(outputs=True, fewest=4)
@@ -360,8 +360,6 @@ def check_source(source: Source, network: ScoringNetwork, request: Request) -> N
                 f"the metric {name} needs images of {metric.smallest} pixels or more. Received: {source.image_size}"
             )
     needs_of(request, network, source.class_names).require(source, request.num_images)
-    if "per_class" in request.metrics and not source.class_names:
-        raise UsageError(f"the distance per class needs images with classes. Received: {source.name}, which has none")
     if request.training is not None and "memorisation" in request.metrics:
         memorisation.require(request.training, source.image_size)
     if tfgan_beside(request, network):

@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,9 +125,7 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
     """
     try:
         mean, covariance = npz.read(path, "mu"), npz.read(path, "sigma")
-        about = json.loads(str(npz.read(path, "about"))) if "about" in npz.names_in(path) else {}
-        if not isinstance(about, dict):
-            raise ValueError("about must be a JSON object")
+        about = _about(path) if "about" in npz.names_in(path) else {}
         count = about.get("num_images")
         if count is not None and (type(count) is not int or count < 2):
             raise ValueError(f"num_images must be a whole number from 2 on, not {count!r}")
@@ -137,11 +136,22 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
                 f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
             )
         moments = Moments.from_covariance(count or 2, mean, covariance)
-    except (DataError, ValueError, TypeError, RecursionError) as error:
+    except (DataError, ValueError, TypeError) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())
     statistics.halves = [Moments(moments.dimension), moments]
     return Reference(statistics, str(path), count, fingerprint=file_sha256(path))
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What the file says of itself; raises ValueError unless it is a JSON object."""
+    try:
+        about = json.loads(str(npz.read(path, "about")))
+    except (ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise ValueError("about must be a JSON object. Received: something else")
+    return about
 
 
 def _key(pixels: str, source: Source, network: ScoringNetwork, needs: Needs) -> str:

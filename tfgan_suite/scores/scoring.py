@@ -219,8 +219,8 @@ def about_extrapolation(line: Result) -> str:
     if value is None or value >= 0:
         return ""
     if error is not None and value >= -2 * error:
-        return "below 0: within its error of it"
-    return "below 0: too few images for it"
+        return "below 0, by no more than twice its error: as good as 0"
+    return "below 0, by more than twice its error: too few images to extrapolate from"
 
 
 def _named(line: Result, network: ScoringNetwork) -> Result:

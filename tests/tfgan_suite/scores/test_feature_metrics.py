@@ -301,7 +301,8 @@ def test_the_standard_error_is_of_the_variance_within_groups():
     influences, groups = np.array([1.0, 2, 3, 10, 12]), np.array([True, True, True, False, False])
     assert standard_error(influences, groups, 50) == pytest.approx(np.sqrt((2 + 2) / 3 / 50), rel=1e-12)
     assert standard_error(influences + 7 * groups, groups, 50) == pytest.approx(np.sqrt(4 / 150), rel=1e-12)
-    assert standard_error(influences[:4], groups[:4], 50) is None
+    assert standard_error(influences[2:4], groups[2:4], 50) is None
+    assert standard_error(influences, np.zeros(5), 50) == pytest.approx(np.std(influences, ddof=1) / 50**0.5, rel=1e-12)
 
 
 def distances_by_loops(x, y):

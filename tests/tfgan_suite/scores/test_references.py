@@ -199,7 +199,7 @@ def test_what_needs_no_pass_is_refused_before_it(network, tmp_path, monkeypatch)
             Needs(per_class=True, class_names=("cat", "dog")),
             "the same classes. Received: cat, dog and circle",
         ),
-        (source(), Needs(fewest=1000), "need 1,000 images or more .* Received: 80 of drawn"),
+        (source(), Needs(fewest=1000), "need 1,000 images or more, .* Received: 80 of drawn"),
         (source(shuffle_seed=2), Needs(stored_order=True), "give --shuffle-seed None. Received: drawn shuffled by 2"),
     ):
         with pytest.raises(UsageError, match=message):
