@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 from collections.abc import Iterator
 
 import numpy as np
+
+from data_tools.errors import DataError
 
 _CHUNK_BYTES = 32 << 20
 
@@ -60,3 +63,15 @@ def in_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
     rows = max(1, _CHUNK_BYTES // max(1, images[:1].nbytes))
     for start in range(0, len(images), rows):
         yield images[start : start + rows]
+
+
+def distinct(class_names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """`class_names`, if no two are the same: a class is found by its name, so of two the second never would be.
+
+    Raises:
+        DataError: naming the one that `name` has twice.
+    """
+    if len(set(class_names)) < len(class_names):
+        twice = collections.Counter(class_names).most_common(1)[0][0]
+        raise DataError(f"{name}: the names of classes must differ from each other. Received: {twice[:80]!r} twice")
+    return class_names

@@ -8,10 +8,12 @@ SOURCE is a run folder, a SavedModel, a folder of pictures, an `.npz`, or `datas
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -88,7 +90,8 @@ class Arguments:
     dtype: Dtype = "float32"
     """What the network computes in."""
     kernel_protocol: KernelProtocol = "subsets"
-    """Of the kernel distance: 100 subsets of 1,000 images, or TF-GAN's blocks."""
+    """Of the kernel distance: 100 subsets of 1,000 images, the same as torch-fidelity draws them (with --shuffle-seed
+    None), or TF-GAN's blocks."""
     tfgan: bool = True
     """With Inception, also what TF-GAN's own functions say; keeps all outputs in memory, 12 kB for an image."""
     weights: Weights = "ema"
@@ -98,7 +101,7 @@ class Arguments:
     latent_seed: int = LATENT_SEED
     """Of a generator's latents."""
     shuffle_seed: int | None = 0
-    """Of the order of stored images, on which the splits depend; None keeps their order."""
+    """Of the order of stored images, on which the splits of the score depend; None keeps their order."""
     values: Values = "tanh"
     """What floating-point pixels of SOURCE range over: [-1, 1], [0, 1] or [0, 255]."""
     image_size: int | None = None
@@ -136,7 +139,8 @@ def measure(arguments: Arguments) -> None:
     """Open what is named, score it, and write and show the scores."""
     from tfgan_suite.images import named_sources
     from tfgan_suite.scores import references, yardstick
-    from tfgan_suite.scores.scoring import needs_of, score
+    from tfgan_suite.scores.metrics import needs_of
+    from tfgan_suite.scores.scoring import score
 
     path = Path(arguments.source)
     run = RunFolder(path).read_config()[0] if opening.is_run(path) else None
@@ -164,15 +168,15 @@ def measure(arguments: Arguments) -> None:
     beside = yardstick.options_for(run, options) if run is not None else options
     beside = dataclasses.replace(beside, image_size=source.image_size)
     request = _request(arguments, run, source, network, beside, output)
-    needs = needs_of(request, network)
+    _refuse_before(arguments, source, run, network, request)
+    needs = needs_of(request, network, source.class_names)
     reference = None
     if arguments.reference is not None:
-        reference = yardstick.reference_to(arguments.reference, network, needs, beside)
+        with _said_of("--reference"):
+            reference = yardstick.reference_to(arguments.reference, network, needs, beside)
     elif run is not None and any(METRICS[name].compares or METRICS[name].may_compare for name in request.metrics):
         reference = yardstick.own_reference(run, network, needs, beside)
-    if arguments.save_reference is not None:
-        if reference is None:
-            raise UsageError("--save-reference needs --reference")
+    if arguments.save_reference is not None and reference is not None:
         references.save(reference, network, arguments.save_reference)
     with counting(f"scoring {source.name}", request.num_images) as advance:
         lines = score(source, network, reference, request, advance=advance, report=command.report)
@@ -187,23 +191,38 @@ def measure(arguments: Arguments) -> None:
 
 def show(lines: list[dict[str, Any]]) -> None:
     """The scores as a table."""
+    from tfgan_suite.scores.scoring import about_extrapolation
+
     for line in lines:
         text = f"{line['metric']:40}{line['value']:.4f}"
         if line["spread"] is not None:
             text += f" +- {line['spread']:.4f} ({line['spread_is']})"
+        text += _error(line["error"])
         if line["at_half"] is not None:
-            text += f"   at N/2 {line['at_half']:.4f}, extrapolated {line['extrapolated']:.4f}"
+            text += f"   at N/2 {line['at_half']:.4f}{_error(line['at_half_error'])}"
+            text += f", extrapolated {line['extrapolated']:.4f}{_error(line['extrapolated_error'])}"
+            text += "".join(f" ({words})" for words in [about_extrapolation(line)] if words)
         print(text)
+
+
+def _error(error: float | None) -> str:
+    return "" if error is None else f", error {error:.4f}"
 
 
 def _output(arguments: Arguments, otherwise: Path) -> Path:
     """Where the scores go; refused now rather than after an hour if nothing can be written there."""
     output = arguments.output or otherwise
-    with files.writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if output.is_dir() or not os.access(output.parent, os.W_OK):
-            raise UsageError(f"--output must be a file that can be written. Received: {output}")
+    for flag, path in (("--output", output), ("--save-reference", arguments.save_reference)):
+        if path is not None:
+            _refuse_unwritable(flag, path)
     return output
+
+
+def _refuse_unwritable(flag: str, path: Path) -> None:
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise UsageError(f"{flag} must be a file that can be written. Received: {path}")
 
 
 def _options(arguments: Arguments) -> Options:
@@ -228,7 +247,8 @@ def _request(
         named = arguments.training or (f"{run.dataset}:train" if run is not None else None)
         if named is None:
             raise UsageError("memorisation compares with the training images: give --training dataset:split")
-        training = finite_source(named, options, "--training")
+        with _said_of("--training"):
+            training = finite_source(named, options, "--training")
     request = Request(
         _num_images(arguments, source, network),
         metrics,
@@ -238,8 +258,32 @@ def _request(
         training=training,
         picture=output.with_suffix(".neighbours.png"),
     )
-    source.require(request.num_images)
+    source.refuse_misfits()
     return request
+
+
+@contextlib.contextmanager
+def _said_of(flag: str) -> Iterator[None]:
+    """What is said of a source that cannot be opened inside is said of this flag's."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error).replace("SOURCE", flag)) from None
+
+
+def _refuse_before(
+    arguments: Arguments, source: Source, run: Config | None, network: ScoringNetwork, request: Request
+) -> None:
+    """Refuse before the pass over the reference what needs none."""
+    from tfgan_suite.scores.metrics import check_source
+
+    check_source(source, network, request)
+    if arguments.save_reference is None:
+        return
+    if arguments.reference is None and run is None:
+        raise UsageError("--save-reference needs --reference")
+    if "pool_3" not in network.outputs:
+        raise UsageError(f"--save-reference writes moments of features, which {network.name} does not give (pool_3)")
 
 
 def _refuse_idle(arguments: Arguments, source: Source, run: Config | None) -> None:
@@ -250,6 +294,10 @@ def _refuse_idle(arguments: Arguments, source: Source, run: Config | None) -> No
         idle = ("weights", "checkpoint", "image_size")
     else:
         idle = ("weights", "checkpoint", "latent_seed")
+    if arguments.training is not None and "memorisation" not in arguments.metrics:
+        raise UsageError(
+            "--training is for --metrics memorisation, which was not asked for: leave it out, or ask for it"
+        )
     blank = Arguments(source="")
     given = [f"--{name.replace('_', '-')}" for name in idle if getattr(arguments, name) != getattr(blank, name)]
     if given:

@@ -21,7 +21,7 @@ from tfgan_suite.runs.config import Config
 from tfgan_suite.runs.generator_export import export
 from tfgan_suite.runs.run_folder import RunFolder, create
 from tfgan_suite.scores import protocol
-from tfgan_suite.scores.feature_metrics import ScoreSums, split_assignment
+from tfgan_suite.scores.feature_metrics import KERNEL_PROTOCOLS, ScoreSums, split_assignment
 from tfgan_suite.scores.metrics import METRICS, Request
 from tfgan_suite.scores.moments import Moments, squared_frechet_distance
 from tfgan_suite.training import building
@@ -75,7 +75,8 @@ def test_the_command_and_the_functions_agree(place):
     distance = frechet_distance(outputs[0]["pool_3"], outputs[1]["pool_3"])
     line = found["frechet_classifier_distance"]
     assert line["value"] == pytest.approx(distance, rel=1e-4)
-    halves = [frechet_distance(half, outputs[1]["pool_3"]) for half in np.split(outputs[0]["pool_3"], 2)]
+    order = np.random.default_rng(line["half_seed"]).permutation(60)
+    halves = [frechet_distance(outputs[0]["pool_3"][rows], outputs[1]["pool_3"]) for rows in np.split(order, 2)]
     assert line["at_half"] == pytest.approx(np.mean(halves), rel=1e-4)
     assert line["extrapolated"] == pytest.approx(2 * line["value"] - line["at_half"], rel=1e-9)
     assert (line["num_generated"], line["num_real"], line["order"]) == (60, 120, "as stored")
@@ -237,36 +238,134 @@ def test_statistics_as_reference(place):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["other.npz", "--num-images", "61"], "has 60 images, fewer than the 61"),
-        (["other.npz", "--splits", "61"], "--splits must be from 1 to the number of images, 60. Received: 61"),
-        (["other.npz", "--splits", "31"], "leave a split with one image"),
-        (["other.npz", "--num-images", "1"], "2 images or more"),
-        (["other.npz", "--metrics", "frechet"], "give --reference"),
+        ("other.npz --num-images 61", "has 60 images, fewer than the 61"),
+        ("other.npz --splits 61", "--splits must be from 1 to the number of images, 60. Received: 61"),
+        ("other.npz --splits 31", "leave a split with one image"),
+        ("other.npz --num-images 1", "2 images or more"),
+        ("other.npz --metrics frechet", "give --reference"),
         (
-            ["other.npz", "--metrics", "kernel", "--reference", "real.npz"],
-            "subsets of 1000 images cannot be drawn from 60",
+            "other.npz --metrics kernel --reference real.npz",
+            "need 1,000 images or more, or --kernel-protocol blocks. Received: 60 of other.npz",
         ),
-        (["other.npz", "--metrics", "memorisation"], "give --training"),
-        (["other.npz", "--save-reference", "x.npz"], "--save-reference needs --reference"),
-        (["other.npz", "--per-class", "--reference", "grey.npz"], "same classes"),
-        (["other.npz", "--per-class", "--reference", "one.npz"], "2 images or more of each class"),
-        (["other.npz", "--resize", "nearest"], "nearest"),
-        (["other.npz", "--weights", "raw"], "--weights would do nothing for other.npz"),
-        (["other.npz", "--checkpoint", "best", "--latent-seed", "3"], "--checkpoint, --latent-seed would do nothing"),
-        (["other.npz", "--shuffle-seed", "-1"], "--shuffle-seed must be from 0"),
-        (["shapes:tset"], "shapes:tset cannot be opened: split must be one of"),
-        (["other.npz", "--output", "."], "--output must be a file"),
-        (["nowhere"], "SOURCE must be"),
+        (
+            "real.npz --num-images 11 --metrics kernel --kernel-protocol blocks --reference other.npz",
+            "60 images make 6 blocks, of which each needs 2 of the 11 others",
+        ),
+        (
+            "real.npz --metrics frechet --reference single.npz",
+            "2 images or more. Received: 1 of single.npz",
+        ),
+        ("single.npz --num-images 2 --splits 1", "has 1 images, fewer than the 2"),
+        (
+            "real.npz --metrics precision_recall --num-images 3 --splits 1 --reference other.npz",
+            "4 images or more. Received: 3",
+        ),
+        ("small.npz --metrics ms_ssim", "ms_ssim needs images of 11 pixels or more. Received: 8"),
+        ("small.npz --metrics sliced_wasserstein --reference real.npz", "needs images of 16 pixels"),
+        (
+            "one.npz --per-class --reference real.npz",
+            "2 images or more of each class. Received: hourglass (1) of 120 of one.npz",
+        ),
+        ("grey.npz --per-class --reference real.npz", "needs images with classes. Received: grey.npz"),
+        (
+            "other.npz --metrics memorisation --training single.npz",
+            "memorisation needs 2 training images or more of the generated size, 32. Received: 1 of 32 pixels",
+        ),
+        ("other.npz --metrics memorisation --training nowhere", "--training must be a run folder"),
+        ("other.npz --metrics memorisation --training text.npz", "text.npz cannot be read as an .npz file"),
+        ("other.npz --metrics memorisation --training complex.npz", "must hold an array 'images'"),
+        ("other.npz --training real.npz", "--training is for --metrics memorisation"),
+        ("other.npz --reference nowhere", "--reference must be a run folder"),
+        ("other.npz --reference text.npz", "text.npz cannot be read as an .npz file"),
+        ("other.npz --reference complex.npz", "sigma must be real numbers. Received: complex128"),
+        ("other.npz --reference negative.npz", "labels must be from 0 to 99999. Received: -1..8"),
+        ("other.npz --reference real.npz --save-reference .", "--save-reference must be a file"),
+        (
+            "other.npz --metrics kernel --kernel-protocol torch-fidelity --shuffle-seed None",
+            "need 1,000 images or more",
+        ),
+        (
+            "shapes:test --metrics kernel --kernel-protocol torch-fidelity --reference real.npz",
+            "draws from images in their stored order: give --shuffle-seed None. Received: shapes:test shuffled by 0",
+        ),
+        ("other.npz --metrics memorisation", "give --training"),
+        ("other.npz --save-reference x.npz", "--save-reference needs --reference"),
+        ("other.npz --per-class --reference grey.npz", "same classes"),
+        ("other.npz --per-class --reference one.npz", "2 images or more of each class"),
+        ("other.npz --resize nearest", "nearest"),
+        ("other.npz --weights raw", "--weights would do nothing for other.npz"),
+        ("other.npz --checkpoint best --latent-seed 3", "--checkpoint, --latent-seed would do nothing"),
+        ("other.npz --shuffle-seed -1", "--shuffle-seed must be from 0"),
+        ("shapes:tset", "shapes:tset cannot be opened: split must be one of"),
+        ("other.npz --output .", "--output must be a file"),
+        ("nowhere", "SOURCE must be"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_in_words(place, capsys, arguments, message):
+def test_what_cannot_be_scored_is_refused_in_words_before_a_pass(
+    place, capsys, monkeypatch, few_shapes, arguments, message
+):
+    monkeypatch.setattr("tfgan_suite.scores.scoring.gather", None)
+    monkeypatch.setitem(KERNEL_PROTOCOLS, "blocks", KERNEL_PROTOCOLS["blocks"]._replace(size=10))
+    if "blocks" not in arguments:  # where only a reference that was gathered says how many images it has
+        monkeypatch.setattr("tfgan_suite.scores.references.gather", None)
     np.savez("grey.npz", images=DATA.images[..., 0])
+    np.savez("single.npz", images=DATA.images[:1])
+    np.savez("small.npz", images=DATA.images[:, :8, :8])
+    np.savez("negative.npz", images=DATA.images, labels=DATA.labels - 1)
+    np.savez("complex.npz", mu=np.zeros(64), sigma=np.eye(64) * (1 + 1j))
+    Path("text.npz").write_text("hello")
     labels = np.where(np.arange(120) == 0, 9, DATA.labels % 9)
     np.savez("one.npz", images=DATA.images, labels=labels, class_names=np.array(DATA.class_names))
-    assert cli.run(evaluate.main, [*arguments, "--classifier", "shapes"]) in (1, 2)
+    assert cli.run(evaluate.main, [*arguments.split(), "--classifier", "shapes"]) in (1, 2)
     printed = capsys.readouterr().err.strip().splitlines()
     assert message in " ".join(printed) and sum(line.startswith("error") for line in printed) == 1
     assert not (place / "evaluation.jsonl").exists()
+
+
+def test_halves_of_images_in_the_order_of_their_classes_are_like_those_of_others(place):
+    """Real beside real images: half of them, in the order of a file, would be of other classes than the reference."""
+    data = shapes.draw(400, seed=5)
+    order = np.argsort(data.labels, kind="stable")
+    np.savez("sorted.npz", images=data.images[order], labels=data.labels[order], class_names=np.array(data.class_names))
+    base = ("sorted.npz", "--classifier", "shapes", "--reference", "shapes:selection", "--metrics", "frechet")
+    as_stored = scores(*base, "--shuffle-seed", "None")["frechet_classifier_distance"]
+    shuffled = scores(*base)["frechet_classifier_distance"]
+    assert as_stored["order"] == "as stored" and as_stored["half_seed"] == 0
+    assert as_stored["value"] == pytest.approx(shuffled["value"], rel=1e-6)
+    assert as_stored["at_half"] == pytest.approx(shuffled["at_half"], abs=4 * shuffled["at_half_error"])
+    assert abs(as_stored["extrapolated"]) < 3 * as_stored["extrapolated_error"]
+
+
+def test_the_kernel_distance_by_the_rule_of_torch_fidelity(place, monkeypatch):
+    monkeypatch.setitem(KERNEL_PROTOCOLS, "torch-fidelity", KERNEL_PROTOCOLS["torch-fidelity"]._replace(size=20))
+    base = ("other.npz", "--classifier", "shapes", "--reference", "real.npz", "--metrics", "kernel",
+            "--shuffle-seed", "None", "--kernel-protocol", "torch-fidelity")  # fmt: skip
+    line = scores(*base)["kernel_classifier_distance"]
+    network = scoring_network.load("shapes")
+    few = np.load("other.npz")["images"]
+    features = [np.asarray(network(images)["pool_3"], np.float64) for images in (few, DATA.images)]
+    draws, values = np.random.RandomState(2020), []
+    for _ in range(100):
+        x, y = (rows[draws.choice(len(rows), 20, replace=False)] for rows in features)
+        products = [(a @ b.T / x.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
+        own = [(each.sum() - np.trace(each)) / (20 * 19) for each in products[:2]]
+        values.append(sum(own) - 2 * products[2].mean())
+    assert (line["value"], line["spread"]) == pytest.approx((np.mean(values), np.std(values)), rel=1e-3)
+    assert line["parameters"] == {"protocol": "torch-fidelity", "subset_size": 20, "seed": 2020}
+
+
+def test_few_images_to_a_split_and_values_below_zero_are_said(place, capsys):
+    base = ("real.npz", "--classifier", "shapes", "--metrics", "score")
+    scores(*base)
+    assert "warning: 120 images in 10 splits are 12 to a split" in capsys.readouterr().err
+    scores(*base, "--splits", 1)
+    assert "to a split" not in capsys.readouterr().err
+    line = {"metric": "fid", "value": 1.0, "spread": None, "error": 0.2, "at_half": 2.1, "at_half_error": 0.3}
+    for value, said in ((-0.1, "no more than twice its error: as good as 0"), (-3, "too few images"), (0.1, "")):
+        evaluate.show([line | {"extrapolated": value, "extrapolated_error": 0.4}])
+        printed = capsys.readouterr().out
+        assert said in printed and ("below 0" in printed) == (value < 0)
+        assert "1.0000, error 0.2000   at N/2 2.1000, error 0.3000, extrapolated" in printed
 
 
 def test_inception_gives_its_names_and_tfgan_gives_its_values(tiny_inception, place):

@@ -14,7 +14,7 @@ import numpy as np
 
 from data_tools import folder
 from data_tools.errors import SuiteError, UsageError
-from data_tools.images import LabelledImages
+from data_tools.images import LabelledImages, distinct
 from data_tools.pictures import read_header, read_image
 from tfgan_suite.images.pixels import as_uint8, require_range
 
@@ -54,6 +54,18 @@ class Source(abc.ABC):
         if self.size is not None and num_images > self.size:
             raise UsageError(f"{self.name} has {self.size:,} images, fewer than the {num_images:,} that were asked for")
 
+    def class_counts(self, num_images: int) -> np.ndarray:
+        """How many of the first `num_images` images have each label, int [classes], without a pass over them."""
+        return np.bincount(self._labels_of(num_images), minlength=len(self.class_names))
+
+    @abc.abstractmethod
+    def _labels_of(self, num_images: int) -> np.ndarray:
+        """Labels of the first `num_images` images, if there are classes."""
+
+    def refuse_misfits(self) -> None:
+        """Raises SuiteError for images that a pass would refuse, if that takes no more than a look at some."""
+        return
+
     def fingerprint(self) -> str | None:
         """A digest of all pixels, labels and class names, or None if that would take a pass of its own."""
         return None
@@ -81,7 +93,7 @@ class ArraySource(Source):
         if data.images.shape[1] != data.images.shape[2]:
             raise SuiteError(f"{name} must hold square images. Received: {data.images.shape[1]}x{data.images.shape[2]}")
         self.name, self.size, self.image_size = name, len(data), data.images.shape[1]
-        self.class_names = tuple(data.class_names) if labelled else ()
+        self.class_names = distinct(tuple(data.class_names), name) if labelled else ()
         self._data = data
         self._order = _permutation(len(data), shuffle_seed)
         self.record = _record(
@@ -95,6 +107,9 @@ class ArraySource(Source):
             rows = self._order[i : min(i + batch_size, num_images)]
             images = _rgb(np.asarray(self._data.images[rows]))
             yield images, self._data.labels[rows] if self.class_names else None
+
+    def _labels_of(self, num_images: int) -> np.ndarray:
+        return self._data.labels[self._order[:num_images]]
 
     def fingerprint(self) -> str | None:
         return self._data.fingerprint()
@@ -129,6 +144,9 @@ class FileSource(Source):
                 images = np.stack(list(pool.map(self._read, self._paths[rows])))
                 yield images, None if self._labels is None else self._labels[rows]
 
+    def _labels_of(self, num_images: int) -> np.ndarray:
+        return np.zeros(0, np.int32) if self._labels is None else self._labels[:num_images]
+
     def fingerprint(self) -> str | None:
         digest = hashlib.sha256(repr((self.image_size, self._resized, self.class_names)).encode())
         for path in self._paths:
@@ -152,8 +170,8 @@ class GeneratorSource(Source):
     Image i depends on (`latent_seed`, i), its class and the weights only.
 
     Args:
-        generate: from latents float32 [B, d] and labels int32 [B] to images [B, S, S, 1 or 3], as uint8 or as numbers
-            in the range that `values` names. Called in inference mode; changes nothing.
+        generate: from latents float32 [B, d] and labels int32 [B] to square images [B, S, S, 1 or 3], as uint8 or as
+            numbers in the range that `values` names. Called in inference mode; changes nothing.
         labels: classes int [N] to ask for; drawn uniformly by `latent_seed` if None and there are classes.
         values: a key of `pixels.RANGES`.
         certain: the range is known, so images that are all bright are just that, and no sign of another range.
@@ -177,7 +195,7 @@ class GeneratorSource(Source):
         step: int | None = None,
         images_seen: int | None = None,
     ) -> None:
-        self.name, self.image_size, self.class_names = name, image_size, class_names
+        self.name, self.image_size, self.class_names = name, image_size, distinct(class_names, name)
         self.latent_dim = latent_dim
         self._generate, self._values, self._certain = generate, values, certain
         self.record = _record(
@@ -186,22 +204,36 @@ class GeneratorSource(Source):
         )  # fmt: skip
 
     def batches(self, num_images: int, batch_size: int) -> Batches:
-        from models_zoo.randomness import labels_of, latents_of
-
-        seed = self.record["latent_seed"]
         smallest, largest = np.inf, -np.inf  # of the first images, whatever the batch
         for i in range(0, num_images, batch_size):
             count = min(batch_size, num_images - i)
-            latents = latents_of(count, seed, self.latent_dim, first=i)
-            labels = labels_of(count, seed, len(self.class_names) or 1, first=i)
-            made = self._raw(latents, labels)
+            made, labels = self._make(i, count)
             images = _rgb(as_uint8(made, self._values, self.name))
             if made.dtype != np.uint8 and i < _TELLING_IMAGES and not self._certain:
                 first = made[: _TELLING_IMAGES - i]
                 smallest, largest = min(smallest, first.min()), max(largest, first.max())
                 if i + count >= min(_TELLING_IMAGES, num_images):
                     require_range(smallest, largest, self._values, self.name)
-            yield images, labels.numpy() if self.class_names else None
+            yield images, labels if self.class_names else None
+
+    def refuse_misfits(self) -> None:
+        self._make(0, 1)
+
+    def _make(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images from number `first` on as the generator gives them, and the labels that were asked for."""
+        from models_zoo.randomness import latents_of
+
+        latents = latents_of(count, self.record["latent_seed"], self.latent_dim, first=first)
+        labels = self._asked(first, count)
+        return self._raw(latents, labels), np.asarray(labels)
+
+    def _asked(self, first: int, count: int) -> Any:
+        from models_zoo.randomness import labels_of
+
+        return labels_of(count, self.record["latent_seed"], len(self.class_names) or 1, first=first)
+
+    def _labels_of(self, num_images: int) -> np.ndarray:
+        return np.asarray(self._asked(0, num_images))
 
     def made(self, latents: Any, labels: Any) -> np.ndarray:
         """Images uint8 [B, S, S, 1 or 3] of latents float32 [B, d] and, if there are classes, labels int32 [B]."""
@@ -211,8 +243,12 @@ class GeneratorSource(Source):
 
     def _raw(self, latents: Any, labels: Any) -> np.ndarray:
         made = np.asarray(self._generate(latents, labels))
-        if made.shape[:1] != (len(latents),) or made.ndim != 4:
-            raise SuiteError(f"{self.name} must make images [{len(latents)}, S, S, C]. Received: {made.shape}")
+        wanted = (len(latents), self.image_size, self.image_size)
+        if made.ndim != 4 or made.shape[:3] != wanted or made.shape[3] not in (1, 3):
+            raise SuiteError(
+                f"{self.name} must make square images [{', '.join(map(str, wanted))}, 1 or 3], for none are stretched. "
+                f"Received: {list(made.shape)}"
+            )
         return made
 
 

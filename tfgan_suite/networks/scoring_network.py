@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_tools.errors import SuiteError, UsageError
+from data_tools.images import distinct
 from tfgan_suite.networks import inception as tfgan_inception
 from tfgan_suite.networks import keras_files, saved_models, small_classifiers
 from tfgan_suite.networks.input_rules import DTYPES, RESIZES, VALUE_RULES
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 INCEPTION = "inception"
 _TRIAL_SIZE = 299  # of a network that takes any size
+# How far an image's outputs may move with what else is in the batch: of the difference between two images, for sums in
+# another order, which float32 rounds otherwise, of the outputs themselves.
+_ALONE, _ROUNDING = 1e-3, 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +69,11 @@ class ScoringNetwork:
         """Outputs for a batch, a dict of float32 tensors [B, k], one for each of `outputs`.
 
         Args:
-            images: uint8 [B, H, W, 3], array or tensor, any B of 1 or more; another B, H or W costs no new tracing.
+            images: uint8 [B, S, S, 3], array or tensor, any B of 1 or more; another B or S costs no new tracing.
 
         Raises:
-            UsageError: for anything else.
+            UsageError: for anything else, images that are not square among them: to stretch them would be to score
+                other pictures.
         """
         import tensorflow as tf
 
@@ -79,12 +84,17 @@ class ScoringNetwork:
                 f"{self.name} scores batches of one or more RGB images, uint8 [B, H, W, 3]. "
                 f"Received: {getattr(dtype, 'name', dtype)} {list(shape)}"
             )
+        if shape[1] != shape[2]:
+            raise UsageError(
+                f"{self.name} scores square images, none are stretched: cut them first. "
+                f"Received: {shape[1]}x{shape[2]} pixels"
+            )
         if self.resize == "none" and self.image_size and shape[1:3] != (self.image_size, self.image_size):
             raise UsageError(
                 f"{self.name} takes {self.image_size}x{self.image_size} pixels and resizing is off (--resize none). "
                 f"Received: {shape[1]}x{shape[2]}"
             )
-        with _bfloat16() if self.dtype == "bfloat16" else contextlib.nullcontext():
+        with exact_products(), _bfloat16() if self.dtype == "bfloat16" else contextlib.nullcontext():
             return self._run(tf.convert_to_tensor(images))
 
     def resize_of(self, height: int, width: int) -> str:
@@ -203,6 +213,7 @@ def _build(
         resize = "bilinear" if image_size else "none"
     if resize in RESIZES and image_size is None:
         raise UsageError(f"{name} takes images of any size: only --resize none goes with it. Received: {resize}")
+    class_names = distinct(class_names, name)
     shift, scale = VALUE_RULES[values]
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
@@ -243,11 +254,13 @@ def _rows(values: tf.Tensor) -> tf.Tensor:
 
 
 def _try(network: ScoringNetwork) -> None:
-    """Raises unless two images give two rows of finite numbers, and bfloat16, if asked for, makes a difference."""
+    """Raises unless two images give two rows of finite numbers, the first the same one as it gives alone, and bfloat16,
+    if asked for, makes a difference."""
     import tensorflow as tf
 
     side = network.image_size or _TRIAL_SIZE
     images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    images[1] //= 4  # another mean and contrast, as another image has
     try:
         found = network(images)
     except (tf.errors.OpError, ValueError, TypeError) as error:
@@ -262,10 +275,39 @@ def _try(network: ScoringNetwork) -> None:
     known = len(network.class_names)
     if known and "logits" in found and found["logits"].shape[1] != known:
         raise SuiteError(f"{network.name} names {known} classes, but has {found['logits'].shape[1]} logits")
-    if network.dtype == "bfloat16":
-        plain = dataclasses.replace(network, dtype="float32")(images)
-        if all(np.array_equal(plain[output], found[output]) for output in found):
-            raise SuiteError(f"{network.name} cannot be run in bfloat16 on this processor: use --dtype float32")
+    plain = found if network.dtype == "float32" else dataclasses.replace(network, dtype="float32")(images)
+    _try_alone(network.name, plain, dataclasses.replace(network, dtype="float32")(images[:1]))
+    if network.dtype == "bfloat16" and all(np.array_equal(plain[output], found[output]) for output in found):
+        raise SuiteError(f"{network.name} cannot be run in bfloat16 on this processor: use --dtype float32")
+
+
+def _try_alone(name: str, pair: dict[str, tf.Tensor], alone: dict[str, tf.Tensor]) -> None:
+    """Raises if the first of a pair of images has other outputs than the same image alone."""
+    for output, values in pair.items():
+        (first, second), (single,) = np.asarray(values, np.float64), np.asarray(alone[output], np.float64)
+        allowed = _ALONE * np.abs(first - second).max() + _ROUNDING * np.abs(values).max()
+        if not (moved := np.abs(first - single).max()) <= allowed:
+            raise SuiteError(
+                f"{name} gives an image other {output} alone than beside another image (by {moved:.3g}, where "
+                f"rounding allows {allowed:.3g}): it was saved as it trains, with batch statistics or noise; save it "
+                f"with training=False"
+            )
+
+
+@contextlib.contextmanager
+def exact_products() -> Iterator[str]:
+    """Inside, GPUs do not round the factors of float32 products to TF32's 10 bits; gives "off", what a score records.
+
+    Training in the same process may want it: afterwards it is as it was.
+    """
+    import tensorflow as tf
+
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off"
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 @contextlib.contextmanager

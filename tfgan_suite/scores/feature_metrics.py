@@ -83,17 +83,53 @@ def extrapolated(full: float, half: float) -> float:
     return 2 * full - half
 
 
+def standard_error(influences: np.ndarray, groups: np.ndarray, count: int) -> float | None:
+    """The standard error of a number of `count` images, from how much each of some of them moves it.
+
+    Args:
+        influences: [k], up to a constant of each group.
+        groups: [k], which group of images each is from.
+
+    Returns:
+        The root of the variance within the groups over `count`; None for one image to a group, which have none.
+    """
+    parts = [influences[groups == group] for group in np.unique(groups)]
+    free = len(influences) - len(parts)
+    if free < 1:
+        return None
+    squares = sum(((part - part.mean()) ** 2).sum() for part in parts)
+    return float(np.sqrt(squares / free / count))
+
+
 class KernelProtocol(NamedTuple):
-    """`size` is the images in a subset, or in a block at most; `spread_is` what the spread is."""
+    """How the kernel distance's images are drawn.
+
+    `size` is the images in a subset, or in a block at most; `spread_is` what the spread is; `seed` that of the draws,
+    where the rule names one.
+    """
 
     size: int
     spread_is: str
+    seed: int | None = None
 
 
+_OVER_SUBSETS = "population standard deviation over 100 subsets"
 KERNEL_PROTOCOLS = {
-    "subsets": KernelProtocol(1000, "population standard deviation over 100 subsets"),
+    "subsets": KernelProtocol(1000, _OVER_SUBSETS),
+    "torch-fidelity": KernelProtocol(1000, _OVER_SUBSETS, seed=2020),
     "blocks": KernelProtocol(1024, "standard error over blocks"),
 }
+
+
+class KernelDistance(NamedTuple):
+    """`value`, which may be a little below 0; `spread`, of the protocol's kind; `error`, the standard error.
+
+    The error is over draws of `features` and, for subsets, of the subsets; the reference is held fixed.
+    """
+
+    value: float
+    spread: float | None
+    error: float | None
 
 
 def kernel_classifier_distance(
@@ -104,22 +140,22 @@ def kernel_classifier_distance(
     subsets: int = 100,
     subset_size: int = 1000,
     seed: int = 0,
-) -> tuple[float, float | None]:
+) -> KernelDistance:
     """Unbiased squared maximum mean discrepancy with the kernel (x . y / d + 1)^3.
 
-    Source: Binkowski et al., Demystifying MMD GANs (2018), section 4; both published protocols:
+    Source: Binkowski et al., Demystifying MMD GANs (2018), section 4; all published protocols:
 
     - `"subsets"`: the mean over `subsets` pairs of random subsets of `subset_size` images each, drawn without
       replacement within a subset; the spread is the population standard deviation over the subsets (subsets overlap,
       so it is not the error of the mean).
+    - `"torch-fidelity"`: the same with that tool's draws, by NumPy's older `RandomState`: with the seed 2020, 100
+      subsets of 1,000, and both sets in their stored order, they are the images that its published digits are of. It
+      computes in float32, here it is float64: they differ by some 1e-6.
     - `"blocks"`, TF-GAN's: the images in their order, cut into equal blocks of at most `subset_size`, each used once;
       the spread is the standard error of the mean over the blocks, None for a single block.
 
     Args:
         features, reference: [N, d] and [M, d].
-
-    Returns:
-        Mean, which may be a little below 0, and the spread.
 
     Raises:
         ValueError: for fewer images than a subset, or blocks of fewer than two images.
@@ -128,25 +164,29 @@ def kernel_classifier_distance(
     if features.shape[1] != reference.shape[1]:
         raise ValueError(f"features must have as many columns: {features.shape[1]} and {reference.shape[1]}")
     fewest = min(len(features), len(reference))
-    if protocol == "subsets":
-        if not 2 <= subset_size <= fewest or subsets < 1:
-            raise ValueError(
-                f"{subsets} subsets of {subset_size} images cannot be drawn from {fewest}: 2 or more in each are needed"
-            )
-        rng = np.random.default_rng(seed)
-        values = []
-        for _ in range(subsets):
-            rows = [rng.choice(len(whole), subset_size, replace=False) for whole in (features, reference)]
-            values.append(_unbiased_mmd(features[rows[0]], reference[rows[1]]))
-        return float(np.mean(values)), float(np.std(values))
-    if protocol != "blocks":
-        raise ValueError(f"protocol must be 'subsets' or 'blocks'. Received: {protocol!r}")
-    blocks = -(-max(len(features), len(reference)) // subset_size)
-    if fewest < 2 * blocks:
-        raise ValueError(f"{fewest} images cannot be cut into {blocks} blocks of 2 or more")
-    pairs = zip(_blocks(features, blocks), _blocks(reference, blocks), strict=True)
-    values = [_unbiased_mmd(one, other) for one, other in pairs]
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(blocks)) if blocks > 1 else None
+    if protocol not in KERNEL_PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(KERNEL_PROTOCOLS)}. Received: {protocol!r}")
+    if protocol == "blocks":
+        blocks = -(-max(len(features), len(reference)) // subset_size)
+        if fewest < 2 * blocks:
+            raise ValueError(f"{fewest} images cannot be cut into {blocks} blocks of 2 or more")
+        pairs = zip(_blocks(features, blocks), _blocks(reference, blocks), strict=True)
+        found = [_unbiased_mmd(one, other, share=1.0) for one, other in pairs]
+        values = [mmd.value for mmd in found]
+        spread = float(np.std(values, ddof=1) / np.sqrt(blocks)) if blocks > 1 else None
+        return KernelDistance(float(np.mean(values)), spread, _blocks_error(found))
+    if not 2 <= subset_size <= fewest or subsets < 1:
+        raise ValueError(
+            f"{subsets} subsets of {subset_size} images cannot be drawn from {fewest}: 2 or more in each are needed"
+        )
+    rng = np.random.RandomState(seed) if protocol == "torch-fidelity" else np.random.default_rng(seed)
+    found, share = [], subset_size / len(reference)
+    for _ in range(subsets):
+        rows = [rng.choice(len(whole), subset_size, replace=False) for whole in (features, reference)]
+        found.append(_unbiased_mmd(features[rows[0]], reference[rows[1]], share))
+    values = [mmd.value for mmd in found]
+    spread = float(np.std(values))
+    return KernelDistance(float(np.mean(values)), spread, _subsets_error(found, len(features)))
 
 
 def precision_recall(features: np.ndarray, reference: np.ndarray, k: int = 3) -> tuple[float, float]:
@@ -278,15 +318,80 @@ def _blocks(rows: np.ndarray, blocks: int) -> list[np.ndarray]:
     return np.split(rows, np.cumsum(sizes)[:-1])
 
 
-def _unbiased_mmd(one: np.ndarray, other: np.ndarray) -> float:
+class _Mmd(NamedTuple):
+    """Unbiased squared MMD of so many `images`, and what Hoeffding's decomposition needs for its variance over draws of
+    them: `first`, the variance of the mean of h(x, x') over x', and `second`, that of h itself, where
+    h(x, x') = k(x, x') - mean k(x, y) - mean k(x', y) over the fixed reference. NaN for fewer than 4 images."""
+
+    value: float
+    images: int
+    first: float
+    second: float
+
+
+def _unbiased_mmd(one: np.ndarray, other: np.ndarray, share: float) -> _Mmd:
+    """`share` is how much of the reference `other` is: 1 if it is all that `one` is compared with."""
+
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (a @ b.T / a.shape[1] + 1) ** 3
 
-    def mean_off_diagonal(a: np.ndarray) -> float:
-        products = kernel(a, a)
-        return (products.sum() - np.trace(products)) / (len(a) * (len(a) - 1))
+    def mean_off_diagonal(products: np.ndarray) -> float:
+        return (products.sum() - np.trace(products)) / (len(products) * (len(products) - 1))
 
-    return mean_off_diagonal(one) + mean_off_diagonal(other) - 2 * kernel(one, other).mean()
+    own, between = kernel(one, one), kernel(one, other)
+    value = mean_off_diagonal(own) + mean_off_diagonal(kernel(other, other)) - 2 * between.mean()
+    first, second = _hoeffding(own, between, share) if min(between.shape) >= 4 else (np.nan, np.nan)
+    return _Mmd(value, len(one), first, second)
+
+
+def _hoeffding(own: np.ndarray, between: np.ndarray, share: float) -> tuple[float, float]:
+    """The two variances of `_Mmd`, without bias.
+
+    Means over x' are taken over each half of the images: their errors are independent, so that the covariance of the
+    two is the variance of what they estimate. So it is with means over a part of the reference; over all of it they
+    have no error.
+    """
+    n, m = between.shape
+    off = own.copy()
+    np.fill_diagonal(off, 0)
+    in_first = np.arange(n) < n // 2
+    halves = [
+        off[:, : n // 2].sum(axis=1) / (n // 2 - in_first),
+        off[:, n // 2 :].sum(axis=1) / (n - n // 2 - ~in_first),
+    ]
+    mean = between.mean(axis=1)
+    parts = [between[:, : m // 2].mean(axis=1), between[:, m // 2 :].mean(axis=1)]
+    apart = np.cov(halves[0] - parts[0], halves[1] - parts[1])[0, 1]
+    whole = np.cov(halves[0] - mean, halves[1] - mean)[0, 1]
+    h = off - mean[:, None] - mean
+    np.fill_diagonal(h, 0)
+    pairs = n * (n - 1)
+    second = (h**2).sum() / pairs - (h.sum() / pairs) ** 2
+    return float((1 - share) * apart + share * whole), float(second)
+
+
+def _subsets_error(found: list[_Mmd], images: int) -> float | None:
+    """Of the mean over subsets of so many images: that of the distance of all of them, and that of the draws."""
+    draws = float(np.var([mmd.value for mmd in found], ddof=1)) / len(found) if len(found) > 1 else 0.0
+    return _root(_variance(found, images) + draws)
+
+
+def _blocks_error(found: list[_Mmd]) -> float | None:
+    return _root(sum(_variance(found, mmd.images) for mmd in found) / len(found) ** 2)
+
+
+def _variance(found: list[_Mmd], images: int) -> float:
+    """Of one MMD over draws of so many images, by what was found of several.
+
+    Source: Hoeffding, A Class of Statistics with Asymptotically Normal Distribution (1948), eq. 5.13, degree 2.
+    """
+    first, second = np.mean([mmd.first for mmd in found]), np.mean([mmd.second for mmd in found])
+    first = np.maximum(first, 0.0)  # an estimate without bias of a variance may be below 0
+    return float((4 * (images - 2) * first + 2 * second) / (images * (images - 1)))
+
+
+def _root(variance: float) -> float | None:
+    return None if np.isnan(variance) else float(np.sqrt(variance))
 
 
 def _squared_distances(rows: np.ndarray, reference: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

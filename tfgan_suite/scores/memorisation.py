@@ -32,26 +32,32 @@ def check(
         The fraction of images that are no copies, and what it depends on.
 
     Raises:
-        UsageError: for images of another size than the training images.
+        UsageError: see `require`.
     """
-    if training.image_size != images.shape[1] or training.size is None:
-        raise UsageError(
-            f"memorisation needs training images of the generated size, {images.shape[1]}. "
-            f"Received: {training.image_size} of {training.name}"
-        )
+    require(training, images.shape[1])
     features = _features([images], network, lambda count: None)
-    real = [batch for batch, _ in training.batches(training.size, 250)]
-    with counting(f"features of {training.name}", training.size) as advance:
+    size = training.size or 0
+    real = [batch for batch, _ in training.batches(size, 250)]
+    with counting(f"features of {training.name}", size) as advance:
         real_features = _features(real, network, advance)
     value, nearest, ratios = feature_metrics.authenticity(features, real_features)
     worst = np.argsort(ratios, kind="stable")[:_ROWS]
-    neighbours, _ = feature_metrics.nearest_rows(features[worst], real_features, min(_NEIGHBOURS, training.size))
+    neighbours, _ = feature_metrics.nearest_rows(features[worst], real_features, min(_NEIGHBOURS, size))
     everything = np.concatenate(real)
     rows = [np.concatenate([images[i : i + 1], everything[row]]) for i, row in zip(worst, neighbours, strict=True)]
     pictures.save_png(pictures.grid(np.concatenate(rows), columns=rows[0].shape[0]), picture)
-    about = {"training": training.name, "training_images": training.size, "images": len(images)}
+    about = {"training": training.name, "training_images": size, "images": len(images)}
     about |= {"smallest_ratio": float(ratios.min()), "picture": picture.name}
     return value, about
+
+
+def require(training: Source, image_size: int) -> None:
+    """Raises UsageError for fewer than two training images, or of another size than the generated ones."""
+    if training.image_size != image_size or (training.size or 0) < 2:
+        raise UsageError(
+            f"memorisation needs 2 training images or more of the generated size, {image_size}. "
+            f"Received: {training.size} of {training.image_size} pixels from {training.name}"
+        )
 
 
 def _features(

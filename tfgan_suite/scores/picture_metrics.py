@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-_WINDOW, _SIGMA = 11, 1.5
+WINDOW, _SIGMA = 11, 1.5
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-_PATCH, _SMALLEST_LEVEL = 7, 16
+_PATCH, SMALLEST_LEVEL = 7, 16
 
 
 def ms_ssim_scales(image_size: int) -> int:
@@ -16,10 +16,10 @@ def ms_ssim_scales(image_size: int) -> int:
         ValueError: for images smaller than the window.
     """
     scales = 0
-    while image_size >= _WINDOW and scales < len(_WEIGHTS):
+    while image_size >= WINDOW and scales < len(_WEIGHTS):
         scales, image_size = scales + 1, -(-image_size // 2)
     if scales == 0:
-        raise ValueError(f"MS-SSIM needs images of {_WINDOW} pixels or more. Received: {image_size}")
+        raise ValueError(f"MS-SSIM needs images of {WINDOW} pixels or more. Received: {image_size}")
     return scales
 
 
@@ -98,8 +98,8 @@ def sliced_wasserstein(
     """
     if images.shape != reference.shape:
         raise ValueError(f"both sets must have the same shape. Received: {images.shape} and {reference.shape}")
-    if images.shape[1] < _SMALLEST_LEVEL:
-        raise ValueError(f"the images must have {_SMALLEST_LEVEL} pixels or more. Received: {images.shape[1]}")
+    if images.shape[1] < SMALLEST_LEVEL:
+        raise ValueError(f"the images must have {SMALLEST_LEVEL} pixels or more. Received: {images.shape[1]}")
     rng = np.random.default_rng(seed)
     distances = {}
     for one, other in zip(_laplacian_pyramid(images), _laplacian_pyramid(reference), strict=True):
@@ -118,12 +118,12 @@ def sliced_wasserstein(
 def _ssim_factors(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Luminance and contrast-structure of images [N, C, S, S] with values 0 to 255 (Wang et al., eq. 1-3)."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    taps = np.exp(-0.5 * ((np.arange(_WINDOW) - _WINDOW // 2) / _SIGMA) ** 2)
+    taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / _SIGMA) ** 2)
     taps /= taps.sum()
     size = x.shape[2]
-    blur = np.zeros((size - _WINDOW + 1, size))
+    blur = np.zeros((size - WINDOW + 1, size))
     for i in range(len(blur)):
-        blur[i, i : i + _WINDOW] = taps
+        blur[i, i : i + WINDOW] = taps
 
     def mean(values: np.ndarray) -> np.ndarray:
         return blur @ values @ blur.T
@@ -146,7 +146,7 @@ def _laplacian_pyramid(images: np.ndarray) -> list[np.ndarray]:
     """Levels [N, S, S, C], float32 for their size, from the finest; the last is what is left, not a difference."""
     level = np.asarray(images, np.float32)
     pyramid = []
-    while level.shape[1] // 2 >= _SMALLEST_LEVEL:
+    while level.shape[1] // 2 >= SMALLEST_LEVEL:
         size = level.shape[1]
         down = _gaussian(size)[::2]
         smaller = np.einsum("ij,njkc,lk->nilc", down, level, down, optimize=True).astype(np.float32)

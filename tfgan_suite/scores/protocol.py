@@ -12,8 +12,13 @@ FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
     "value": (_NUMBER, "the number"),
     "spread": ((*_NUMBER, type(None)), "how far it varies, of the kind that spread_is names"),
     "spread_is": ((_TEXT, type(None)), "what the spread is"),
+    "error": ((*_NUMBER, type(None)), "how far the value is from that of other images as many, as error_is says"),
+    "error_is": ((_TEXT, type(None)), "what the errors are"),
     "at_half": ((*_NUMBER, type(None)), "of a Frechet distance: the mean of both halves of the images"),
+    "at_half_error": ((*_NUMBER, type(None)), "of that"),
     "extrapolated": ((*_NUMBER, type(None)), "of a Frechet distance: to infinitely many images"),
+    "extrapolated_error": ((*_NUMBER, type(None)), "of that"),
+    "half_seed": ((_COUNT, type(None)), "by which the halves are drawn"),
     "parameters": ((dict,), "what else the metric depends on"),
     "num_generated": ((_COUNT,), "images that were scored"),
     "num_real": ((_COUNT, type(None)), "images of the reference; null for stored statistics that do not say"),
@@ -35,12 +40,15 @@ FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
     "reference_fingerprint": ((_TEXT, type(None)), "SHA-256 of it"),
     "reference_shuffle_seed": ((_COUNT, type(None)), "of its order, on which subsets and blocks depend"),
     "dtype": ((_TEXT,), "of the metric and of the network"),
+    "tf32": ((_TEXT,), "whether the network and the generator might round factors to TF32 on a GPU: off, or on"),
     "class_fractions": ((dict, type(None)), "of the images, by the network, if its classes have names"),
     "step": ((_COUNT, type(None)), "of training"),
     "images_seen": ((_COUNT, type(None)), "real images shown to the discriminator until then"),
     "seconds": (_NUMBER, "that the evaluation took"),
     "versions": ((dict,), "of the suite, Python and the packages that numbers depend on"),
 }
+
+_TOGETHER = (("spread", "spread_is"), ("error", "error_is"), ("at_half", "extrapolated"), ("at_half", "half_seed"))
 
 
 def check(line: dict[str, Any]) -> dict[str, Any]:
@@ -57,8 +65,9 @@ def check(line: dict[str, Any]) -> dict[str, Any]:
             wrong.append(f"{name} must be {' or '.join(kind.__name__ for kind in types)}, not {value!r}")
         elif isinstance(value, float) and not math.isfinite(value):
             wrong.append(f"{name} must be finite, not {value}")
-    if (line.get("spread") is None) != (line.get("spread_is") is None):
-        wrong.append("spread and spread_is go together")
+    for one, other in _TOGETHER:
+        if (line.get(one) is None) != (line.get(other) is None):
+            wrong.append(f"{one} and {other} go together")
     if wrong:
         raise ValueError(f"not a whole score: {'; '.join(wrong)}")
     return line

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.scores.gathering import PICTURES, Needs, Statistics, gather
 from tfgan_suite.scores.moments import Moments
 
-_FORMAT = 1  # to be raised when what is stored, or how it is computed, changes
+_FORMAT = 2  # to be raised when what is stored, or how it is computed, changes
 _MOST_BYTES = 1 << 30  # of statistics that are given; those of 2,048 features have a thirtieth
 
 
@@ -69,11 +70,15 @@ def reference_of(
 
     Args:
         cache: its folder; `statistics` in the cache folder if None.
+
+    Raises:
+        UsageError: for images that `needs` refuses, before the pass.
     """
     size = source.size
     if size is None:
         raise ValueError("a reference must be a finite set of images")
-    stored = dataclasses.replace(needs, pictures=False)  # pictures are read again, which is quick
+    needs.require(source, size)
+    stored = dataclasses.replace(needs.gathered(), pictures=False)  # pictures are read again, which is quick
     pixels = source.fingerprint()
     path = (cache or cache_folder() / "statistics") / f"{_key(pixels, source, network, stored)}.npz" if pixels else None
     arrays = _read_cached(path) if path is not None else None
@@ -120,7 +125,7 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
     try:
         stored = npz.read_all(path, {"mu", "sigma", "about"} & npz.names_in(path), most_bytes=_MOST_BYTES)
         mean, covariance = stored["mu"], stored["sigma"]
-        about = json.loads(str(stored["about"])) if "about" in stored else {}
+        about = _about(stored["about"]) if "about" in stored else {}
         count = about.get("num_images")
         if count is not None and (type(count) is not int or count < 2):
             raise ValueError(f"num_images must be a whole number from 2 on, not {count!r}")
@@ -131,11 +136,22 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
                 f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
             )
         moments = Moments.from_covariance(count or 2, mean, covariance)
-    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (DataError, ValueError, KeyError, TypeError) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())
     statistics.halves = [Moments(moments.dimension), moments]
     return Reference(statistics, str(path), count, fingerprint=file_sha256(path))
+
+
+def _about(stored: np.ndarray) -> dict[str, Any]:
+    """What the file says of itself; raises ValueError unless it is a JSON object."""
+    try:
+        about = json.loads(str(stored))
+    except (ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise ValueError("about must be a JSON object. Received: something else")
+    return about
 
 
 def _key(pixels: str, source: Source, network: ScoringNetwork, needs: Needs) -> str:

@@ -17,11 +17,21 @@ from tfgan_suite.images.sources import Source
 from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.runs.provenance import versions
 from tfgan_suite.scores import protocol
-from tfgan_suite.scores.gathering import Needs, gather
-from tfgan_suite.scores.metrics import METRICS, Request, Result, Scored, check, class_order
+from tfgan_suite.scores.gathering import class_order, gather
+from tfgan_suite.scores.metrics import (
+    METRICS,
+    Request,
+    Result,
+    Scored,
+    check,
+    kernel_result,
+    needs_of,
+    tfgan_beside,
+)
 from tfgan_suite.scores.references import Reference
 
 FEWEST_IMAGES = 2048  # below it a Frechet distance is mostly bias
+FEWEST_OF_A_SPLIT = 100  # below it a score is mostly of how few images there are
 _MOST_NAMED_CLASSES = 100
 _INCEPTION_NAMES = {
     "classifier_score": "inception_score",
@@ -30,18 +40,11 @@ _INCEPTION_NAMES = {
     "kernel_classifier_distance": "kid",
 }
 ALONE = dict.fromkeys(("reference", "reference_fingerprint", "reference_shuffle_seed", "num_real"))
-PLAIN: dict[str, Any] = {"spread": None, "spread_is": None, "at_half": None, "extrapolated": None, "parameters": {}}
-
-
-def needs_of(request: Request, network: ScoringNetwork) -> Needs:
-    """What has to be gathered for these metrics; for TF-GAN's functions beside Inception's also all outputs."""
-    all_needs = [METRICS[name].needs for name in request.metrics]
-    beside = request.tfgan and network.is_inception and bool({"score", "frechet", "kernel"} & set(request.metrics))
-    return Needs(
-        outputs=beside or any(needs.outputs for needs in all_needs),
-        pictures=any(needs.pictures for needs in all_needs),
-        per_class=any(needs.per_class for needs in all_needs),
-    )
+PLAIN: dict[str, Any] = {
+    **dict.fromkeys(("spread", "spread_is", "error", "error_is")),
+    **dict.fromkeys(("at_half", "at_half_error", "extrapolated", "extrapolated_error", "half_seed")),
+    "parameters": {},
+}
 
 
 def score(
@@ -77,13 +80,14 @@ def score(
         request.num_images,
         needs_of(request, network),
         splits=request.splits,
+        half_seed=request.seed,
         network_classes=class_order(source.class_names, network.class_names),
         advance=advance,
     )
     scored = Scored(generated, reference, request, network, source)
     results = results_of(scored)
-    if request.tfgan and network.is_inception:
-        results += tfgan_results(scored, report)
+    if tfgan_beside(request, network):
+        results += tfgan_results(scored, results, report)
     warn(scored, report)
     lines = _lines(results, scored, began)
     if selection is not None:
@@ -115,10 +119,11 @@ def _lines(results: list[Result], scored: Scored, began: float) -> list[Result]:
     return [protocol.check({**common, **PLAIN, **result}) for result in results]
 
 
-def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[Result]:
+def tfgan_results(scored: Scored, exact: list[Result], report: Callable[[str], None]) -> list[Result]:
     """What TF-GAN's own functions say, for its Inception: `tfgan_inception_score`, `tfgan_fid`, `tfgan_kid`.
 
-    Its score has no splits. A value of its own that is not finite is left out, with a warning.
+    Its score has no splits. A value of its own that is not finite is left out, with a warning. The errors are those of
+    the `exact` results of the same quantities.
     """
     from tfgan_suite.scores import tfgan
 
@@ -134,13 +139,15 @@ def tfgan_results(scored: Scored, report: Callable[[str], None]) -> list[Result]
         else:
             features, real = scored.generated.kept("pool_3"), scored.reference().kept("pool_3")
     if "frechet" in asked:
-        results.append({"metric": "tfgan_fid", "value": tfgan.frechet_distance(features, real)})
+        errors = next(result for result in exact if result["metric"] == "fid")
+        errors = {name: errors[name] for name in ("error", "error_is")}
+        results.append({"metric": "tfgan_fid", "value": tfgan.frechet_distance(features, real), **errors})
     if "kernel" in asked:
         value, error = tfgan.kernel_distance(features, real)
         spread = {"spread": error, "spread_is": "standard error over blocks"} if np.isfinite(error) else {}
-        results.append(
-            {"metric": "tfgan_kid", "value": value, "parameters": {"protocol": "blocks", "subset_size": 1024}, **spread}
-        )
+        result = {**kernel_result(scored, "blocks"), "metric": "tfgan_kid", "value": value}
+        result["parameters"] = {"protocol": "blocks", "subset_size": 1024}
+        results.append({**result, "spread": None, "spread_is": None, **spread})
     for result in results:
         if not np.isfinite(result["value"]):
             report(f"note: TF-GAN's own function gave {result['value']} for {result['metric']}, which is left out")
@@ -170,6 +177,7 @@ def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
         "reference_fingerprint": scored.real.fingerprint if scored.real else None,
         "reference_shuffle_seed": scored.real.shuffle_seed if scored.real else None,
         "dtype": f"float64 from {network.dtype} features",
+        "tf32": scored.generated.tf32,
         "class_fractions": fractions,
         "seconds": seconds,
         "versions": versions(),
@@ -178,12 +186,18 @@ def record_of(scored: Scored, seconds: float) -> dict[str, Any]:
 
 
 def warn(scored: Scored, report: Callable[[str], None]) -> None:
-    """Say what makes a distance less comparable than it looks."""
-    real, count = scored.real, scored.generated.count
-    if real is None or not {"frechet", "per_class"} & set(scored.request.metrics):
+    """Say what makes a score or a distance less comparable than it looks."""
+    request, real, count = scored.request, scored.real, scored.generated.count
+    if "score" in request.metrics and count // request.splits < FEWEST_OF_A_SPLIT:
+        report(
+            f"warning: {count:,} images in {request.splits} splits are {count // request.splits} to a split, and a "
+            f"score grows with them; {FEWEST_OF_A_SPLIT} are the fewest to compare with: more --num-images or fewer "
+            f"--splits"
+        )
+    if real is None or not {"frechet", "per_class"} & set(request.metrics):
         return
     fewest, what = count, f"{count:,} images"
-    if "per_class" in scored.request.metrics:
+    if "per_class" in request.metrics:
         fewest = min(moments.count for moments in scored.generated.by_class)
         what = f"{fewest:,} images of a class"
     if fewest < FEWEST_IMAGES:
@@ -197,6 +211,16 @@ def warn(scored: Scored, report: Callable[[str], None]) -> None:
             f"warning: {count:,} images against {real.num_images:,} of {real.name}: "
             f"compare only with distances of the same two numbers"
         )
+
+
+def about_extrapolation(line: Result) -> str:
+    """What a value below 0 means, which no distance has; "" for others."""
+    value, error = line["extrapolated"], line["extrapolated_error"]
+    if value is None or value >= 0:
+        return ""
+    if error is not None and value >= -2 * error:
+        return "below 0, by no more than twice its error: as good as 0"
+    return "below 0, by more than twice its error: too few images to extrapolate from"
 
 
 def _named(line: Result, network: ScoringNetwork) -> Result:

@@ -1,5 +1,6 @@
 """Images to be scored, good and bad, from every place they may come from."""
 
+import dataclasses
 import json
 import shutil
 
@@ -253,6 +254,41 @@ def test_an_export_whose_class_names_are_no_strings_is_refused(run, tmp_path, na
     (path / "assets" / "metadata.json").write_text(json.dumps({"class_names": names}))
     with pytest.raises(SuiteError, match="class_names in assets/metadata.json must be strings"):
         open_source(str(path), Options())
+
+
+@pytest.mark.parametrize("shape", [(16, 12, 3), (12, 16, 3), (32, 32, 3), (16, 16, 2)])
+def test_generators_of_other_images_than_they_say_are_refused(shape):
+    wrong = generator(constant(0.0, shape), certain=True)
+    for call in (wrong.refuse_misfits, lambda: everything(wrong, 5)):
+        with pytest.raises(SuiteError, match=r"must make square images \[\d, 16, 16, 1 or 3\].*Received: \[\d, "):
+            call()
+    generator(constant(0.0, (16, 16, 1))).refuse_misfits()
+
+
+def test_a_class_named_twice_is_refused_wherever_it_comes_from():
+    names = ("cat", "dog", "cat") + DATA.class_names[3:]
+    twice = dataclasses.replace(DATA, class_names=names)
+    with pytest.raises(DataError, match="x: the names of classes must differ from each other. Received: 'cat' twice"):
+        ArraySource(twice, "x", shuffle_seed=None)
+    with pytest.raises(DataError, match="g: the names of classes must differ.*'cat' twice"):
+        generator(constant(0.0), class_names=names)
+    assert ArraySource(twice, "x", shuffle_seed=None, labelled=False).class_names == ()
+
+
+def test_classes_are_counted_without_a_pass(folder):
+    def refuse(latents, labels):
+        raise RuntimeError("a pass")
+
+    asked = generator(
+        lambda latents, labels: np.zeros((len(latents), 16, 16, 3), np.uint8), class_names=("a", "b", "c")
+    )
+    sources = [ArraySource(DATA, "x", shuffle_seed=7), FileSource(folder, shuffle_seed=1), asked]
+    for source in sources:
+        for count in (5, 12):
+            labels = everything(source, count)[1]
+            counted = source.class_counts(count)
+            np.testing.assert_array_equal(counted, np.bincount(labels, minlength=len(source.class_names)))
+    assert generator(refuse, class_names=("a", "b", "c")).class_counts(12).tolist() == asked.class_counts(12).tolist()
 
 
 def test_generators_are_asked_in_inference_mode_and_keep_their_state():

@@ -119,7 +119,7 @@ def test_arrays_and_tensors_of_any_size_without_tracing_again(load):
     try:
         network = scoring_network.load("shapes")
         traced = len(traces)
-        for images in (IMAGES, IMAGES[:3], tf.constant(IMAGES), np.zeros((2, 40, 60, 3), np.uint8)):
+        for images in (IMAGES, IMAGES[:3], tf.constant(IMAGES), np.zeros((2, 40, 40, 3), np.uint8)):
             assert network(images)["logits"].shape == (len(images), 10)
         assert len(traces) == traced > 0
     finally:
@@ -261,6 +261,51 @@ def test_a_network_that_gives_nan_is_refused(tmp_path, tiny_models):
     )
     with pytest.raises(SuiteError, match=r"must give finite numbers \[2, k\] as 'logits'"):
         scoring_network.load(str(folder))
+
+
+def test_images_that_are_not_square_are_refused_not_stretched():
+    network = scoring_network.load("shapes")
+    for shape in ((40, 60), (60, 40)):
+        with pytest.raises(UsageError, match=f"none are stretched: cut them first. Received: {shape[0]}x{shape[1]}"):
+            network(np.zeros((2, *shape, 3), np.uint8))
+
+
+def test_a_network_whose_answer_depends_on_its_neighbours_is_refused(tmp_path, tiny_models):
+    """Batch statistics, a sum over the batch, and noise; what is for each image by itself passes."""
+
+    def pooled(images):
+        return tf.reduce_mean(images, [1, 2])
+
+    functions = {
+        "statistics": lambda images: {"logits": pooled(images) - tf.reduce_mean(pooled(images), 0, keepdims=True)},
+        "little": lambda images: {"logits": pooled(images) + 0.02 * tf.reduce_mean(pooled(images), 0, keepdims=True)},
+        "noise": lambda images: {"logits": pooled(images) + 0.1 * tf.random.normal([3])},
+    }
+    for name, function in functions.items():
+        folder = tiny_models.save_function(tmp_path / name, function)
+        with pytest.raises(SuiteError, match=f"{name} gives an image other logits alone than beside another image"):
+            scoring_network.load(str(folder))
+    offset = tiny_models.save_function(tmp_path / "offset", lambda x: {"logits": 1e4 + pooled(x)})
+    assert scoring_network.load(str(offset)).outputs == ("logits",)
+
+
+def test_classes_named_twice_are_refused():
+    model = keras_model(lambda logits, features: logits)
+    with pytest.raises(SuiteError, match="mine: the names of classes must differ.*'a' twice"):
+        scoring_network.of_keras_model(model, name="mine", class_names=("a", "b", "c", "d", "a"))
+
+
+def test_a_network_is_asked_without_tf32(monkeypatch):
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    network, seen, before = scoring_network.load("shapes"), [], enabled()
+    plain = network._run
+    watched = dataclasses.replace(network, _run=lambda images: seen.append(enabled()) or plain(images))
+    try:
+        tf.config.experimental.enable_tensor_float_32_execution(True)
+        watched(IMAGES)
+        assert seen == [False] and enabled()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def test_a_network_that_fails_or_gives_one_row_is_refused(tmp_path, tiny_models):

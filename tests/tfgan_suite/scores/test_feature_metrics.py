@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tfgan_suite.scores.feature_metrics import (
+    KERNEL_PROTOCOLS,
     ScoreSums,
     authenticity,
     class_coverage,
@@ -15,6 +16,7 @@ from tfgan_suite.scores.feature_metrics import (
     nearest_rows,
     precision_recall,
     split_assignment,
+    standard_error,
 )
 from tfgan_suite.scores.gathering import Needs, Statistics
 from tfgan_suite.scores.moments import Moments, squared_frechet_distance
@@ -203,9 +205,9 @@ def kernel_sum_by_loops(x, y):
 
 def test_kernel_distance_in_blocks_equals_brute_force():
     one, other = RNG.normal(size=(17, 5)), RNG.normal(size=(12, 5)) + 0.3
-    whole, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=20)
+    whole, spread, _ = kernel_classifier_distance(one, other, protocol="blocks", subset_size=20)
     assert whole == pytest.approx(kernel_sum_by_loops(one, other), rel=1e-9) and spread is None
-    value, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=6)
+    value, spread, _ = kernel_classifier_distance(one, other, protocol="blocks", subset_size=6)
     # three blocks: of 17 the sizes 5, 6, 6, of 12 three times 4
     blocks = [kernel_sum_by_loops(a, b) for a, b in zip(np.split(one, [5, 11]), np.split(other, [4, 8]), strict=True)]
     assert value == pytest.approx(np.mean(blocks), rel=1e-9)
@@ -214,7 +216,7 @@ def test_kernel_distance_in_blocks_equals_brute_force():
 
 def test_kernel_distance_over_subsets_equals_brute_force():
     one, other = RNG.normal(size=(17, 5)), RNG.normal(size=(12, 5)) + 0.3
-    value, spread = kernel_classifier_distance(one, other, subsets=4, subset_size=6, seed=3)
+    value, spread, _ = kernel_classifier_distance(one, other, subsets=4, subset_size=6, seed=3)
     rng = np.random.default_rng(3)
     expected = [
         kernel_sum_by_loops(one[rng.choice(17, 6, replace=False)], other[rng.choice(12, 6, replace=False)])
@@ -233,6 +235,74 @@ def test_kernel_distance_is_unbiased():
         for _ in range(400)
     ]
     assert abs(np.mean(values)) < 4 * np.std(values) / 20
+
+
+def torch_fidelitys(one, other, subsets, size, seed):
+    """Mean and deviation by the rule that torch-fidelity documents, in its float32: for each subset `size` of the first
+    set and then `size` of the second, drawn by one RandomState without replacement."""
+    one, other, draws, values = one.astype(np.float32), other.astype(np.float32), np.random.RandomState(seed), []
+    for _ in range(subsets):
+        x = one[draws.choice(one.shape[0], size, replace=False)]
+        y = other[draws.choice(other.shape[0], size, replace=False)]
+        xx, yy, xy = ((np.einsum("id,jd->ij", a, b) / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+        apart = ~np.eye(size, dtype=bool)
+        values.append(xx[apart].mean() + yy[apart].mean() - 2 * xy.mean())
+    return np.mean(values), np.std(values)
+
+
+def test_kernel_distance_by_the_rule_of_torch_fidelity():
+    """Of the same images in the same order of draws; the digits are those of `torch_fidelitys`, computed once."""
+    digits = 0.1398996, 0.3139987
+    draws = np.random.RandomState(7)
+    one, other = np.abs(draws.normal(size=(60, 6))) + 0.1, np.abs(draws.normal(size=(50, 6)))
+    protocol = KERNEL_PROTOCOLS["torch-fidelity"]
+    assert (protocol.seed, protocol.size) == (2020, 1000)
+    options = {"protocol": "torch-fidelity", "subsets": 100, "subset_size": 20}
+    value, spread, _ = kernel_classifier_distance(one, other, seed=protocol.seed, **options)
+    assert (value, spread) == pytest.approx(digits, abs=2e-6)
+    assert torch_fidelitys(one, other, 100, 20, 2020) == pytest.approx(digits, abs=2e-6)
+    assert abs(kernel_classifier_distance(other, one, seed=2020, **options).value - value) > 1e-4  # the order counts
+    assert abs(kernel_classifier_distance(one, other, seed=2021, **options).value - value) > 1e-4
+    options["protocol"] = "subsets"
+    assert abs(kernel_classifier_distance(one, other, seed=2020, **options).value - value) > 1e-4
+
+
+@pytest.mark.parametrize("shift", [0, 0.4])
+@pytest.mark.parametrize(
+    ("images", "real", "options"),
+    [
+        (60, 60, {"subsets": 2, "subset_size": 60}),  # every subset is the whole
+        (150, 120, {"subsets": 8, "subset_size": 40}),
+        (150, 40, {"subsets": 8, "subset_size": 40, "protocol": "torch-fidelity"}),
+        (50, 60, {"subset_size": 60, "protocol": "blocks"}),
+        (120, 150, {"subset_size": 50, "protocol": "blocks"}),
+    ],
+)
+def test_the_error_of_the_kernel_distance_is_how_far_it_varies(shift, images, real, options):
+    """Over draws of the images and of the subsets, beside one reference; neither too small nor too large."""
+    draws = np.random.default_rng(3)
+    reference = draws.normal(size=(real, 8))
+    found = [
+        kernel_classifier_distance(draws.normal(size=(images, 8)) + shift, reference, seed=seed, **options)
+        for seed in range(300)
+    ]
+    values, errors = np.array([each.value for each in found]), np.array([each.error for each in found])
+    assert (errors > 0).all()
+    assert 0.85 < np.sqrt((errors**2).mean()) / values.std() < 1.2
+    assert 0.88 < (np.abs(values - values.mean()) < 1.96 * errors).mean() < 0.985
+
+
+def test_too_few_images_have_no_kernel_error():
+    one, other = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
+    assert kernel_classifier_distance(one, other, protocol="blocks").error is None
+
+
+def test_the_standard_error_is_of_the_variance_within_groups():
+    influences, groups = np.array([1.0, 2, 3, 10, 12]), np.array([True, True, True, False, False])
+    assert standard_error(influences, groups, 50) == pytest.approx(np.sqrt((2 + 2) / 3 / 50), rel=1e-12)
+    assert standard_error(influences + 7 * groups, groups, 50) == pytest.approx(np.sqrt(4 / 150), rel=1e-12)
+    assert standard_error(influences[2:4], groups[2:4], 50) is None
+    assert standard_error(influences, np.zeros(5), 50) == pytest.approx(np.std(influences, ddof=1) / 50**0.5, rel=1e-12)
 
 
 def distances_by_loops(x, y):
@@ -326,5 +396,5 @@ def test_values_agree_with_tfgans_where_its_are_well_conditioned():
     assert tfgan.inception_score(logits) == pytest.approx(classifier_score(logits)[0], rel=1e-5)
     one, other = (RNG.normal(size=(n, 16)).astype(np.float32) + shift for n, shift in ((300, 0), (400, 0.2)))
     assert tfgan.frechet_distance(one, other) == pytest.approx(frechet_classifier_distance(one, other), rel=1e-4)
-    value, spread = kernel_classifier_distance(one, other, protocol="blocks", subset_size=128)
+    value, spread, _ = kernel_classifier_distance(one, other, protocol="blocks", subset_size=128)
     assert tfgan.kernel_distance(one, other, 128) == (pytest.approx(value, rel=1e-3), pytest.approx(spread, rel=1e-3))

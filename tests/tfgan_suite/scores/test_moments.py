@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfgan_suite.scores.moments import Moments, squared_frechet_distance
+from tfgan_suite.scores.feature_metrics import standard_error
+from tfgan_suite.scores.moments import Moments, frechet_influences, squared_frechet_distance
 
 RNG = np.random.default_rng(0)
 
@@ -79,6 +80,54 @@ def test_the_bias_is_that_of_the_closed_form():
     assert np.mean(values) == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize(("images", "columns"), [(40, 5), (6, 9)])
+def test_influences_are_the_derivatives_by_the_weight_of_a_row(images, columns):
+    """Against finite differences of the distance of weighted rows, of full rank and below it."""
+    rows, other = RNG.normal(size=(images, columns)) + 0.3, Moments.of(RNG.normal(size=(60, columns)) * 1.5)
+
+    def weighted(weights):
+        mean = weights @ rows
+        covariance = (rows - mean).T @ (weights[:, None] * (rows - mean)) * images / (images - 1)
+        return squared_frechet_distance(Moments.from_covariance(images, mean, covariance), other)
+
+    even, step, slopes = np.full(images, 1 / images), 3e-4, []
+    for i in range(images):
+        towards = np.eye(images)[i] - even
+        slopes.append((weighted(even + step * towards) - weighted(even - step * towards)) / (2 * step))
+    moments = Moments.of(rows)
+    value, influences = frechet_influences(moments, other, rows)
+    assert value == pytest.approx(squared_frechet_distance(moments, other), rel=1e-9)
+    of_mean = 2 * (rows - moments.mean) @ (moments.mean - other.mean)
+    of_covariance = (influences - influences.mean() - of_mean) * images / (images - 1)  # which is over n - 1
+    np.testing.assert_allclose(of_mean + of_covariance, slopes, rtol=1e-3, atol=1e-3 * np.abs(slopes).max())
+
+
+@pytest.mark.parametrize(("scale", "smallest", "largest"), [(1.5, 0.86, 1.14), (1.0, 1.2, 1.65)])
+def test_errors_are_how_far_distances_vary(scale, smallest, largest):
+    """Over 300 draws beside one reference, of the distance, at half as many images, and extrapolated.
+
+    Neither too small nor too large where there is a distance; where there is none, and all of it is bias, sqrt(2) times
+    too large, as theory says of the jackknife of a number of second order.
+    """
+    draws, count, columns = np.random.default_rng(1), 300, 4
+    other = Moments.of(draws.normal(size=(100_000, columns)))
+    second = np.arange(count) >= count // 2
+    values, errors = [], []
+    for _ in range(300):
+        rows = draws.normal(size=(count, columns)) * scale
+        whole, of_whole = frechet_influences(Moments.of(rows), other, rows)
+        halves = [frechet_influences(Moments.of(part), other, part) for part in np.split(rows, 2)]
+        half, of_halves = np.mean([value for value, _ in halves]), np.concatenate([found for _, found in halves])
+        values.append((whole, half, 2 * whole - half))
+        parts = (of_whole, of_halves, 2 * of_whole - of_halves)
+        errors.append([standard_error(influences, second, count) for influences in parts])
+    values, errors = np.array(values), np.array(errors)
+    ratios = np.sqrt((errors**2).mean(axis=0)) / values.std(axis=0)
+    covered = (np.abs(values - values.mean(axis=0)) < 1.96 * errors).mean(axis=0)
+    assert (smallest < ratios).all() and (ratios < largest).all()
+    assert (covered > 0.91).all() and (scale == 1.0 or (covered < 0.985).all())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -91,6 +140,8 @@ def test_the_bias_is_that_of_the_closed_form():
         (lambda: Moments.from_covariance(9, np.zeros(2), np.array([[1, 0.5], [0, 1]])), "symmetric"),
         (lambda: Moments.from_covariance(9, np.zeros(2), np.diag([1.0, -1.0])), "no negative eigenvalue"),
         (lambda: Moments.from_covariance(9, np.zeros(1), np.array([[np.inf]])), "must be finite"),
+        (lambda: Moments.from_covariance(9, np.zeros(1), np.array([[1 + 1j]])), "sigma must be real numbers.*complex"),
+        (lambda: Moments.from_covariance(9, np.array(["a"]), np.eye(1)), "mu must be real numbers. Received: <U1"),
     ],
 )
 def test_refusals(call, message):

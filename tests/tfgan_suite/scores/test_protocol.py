@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from data_tools import shapes
@@ -48,6 +49,22 @@ def test_every_metric_gives_whole_lines(lines):
         )  # fmt: skip
         assert (line["reference"], line["num_real"]) == (("others", 200) if compares else (None, None))
         assert (line["reference_fingerprint"] is not None) == compares and line["source_fingerprint"]
+        assert line["tf32"] == "off"
+
+
+def test_every_distance_has_its_error(lines):
+    """50 images beside 200; of some classes there are too few for halves."""
+    by_name = {line["metric"]: line for line in lines}
+    for name, line in by_name.items():
+        assert (line["error"] is not None) == ("frechet" in name or "kernel" in name) == (line["error_is"] is not None)
+    frechet, per_class = (by_name[f"frechet_classifier_distance{which}"] for which in ("", "_per_class"))
+    for line in (frechet, per_class, by_name["kernel_classifier_distance"]):
+        assert line["error"] > 0 and "reference held fixed" in line["error_is"]
+    assert max(frechet["error"] / frechet["value"], per_class["error"] / per_class["value"]) < 1
+    assert 0 < frechet["at_half_error"] < frechet["at_half"] and frechet["extrapolated_error"] > 0
+    assert frechet["half_seed"] == 0
+    errors = list(per_class["parameters"]["class_errors"].values())
+    assert per_class["error"] == pytest.approx(np.sqrt(np.sum(np.square(errors))) / 10, rel=1e-9)
 
 
 @pytest.mark.parametrize("field", protocol.FIELDS)
@@ -68,6 +85,9 @@ def test_a_value_is_a_finite_number(lines, value):
 def test_unknown_fields_and_a_spread_of_no_kind_are_refused(lines):
     with pytest.raises(ValueError, match="colour is unknown"):
         protocol.check({**lines[0], "colour": 1})
+    for one, other in (("error", "error_is"), ("at_half", "half_seed"), ("at_half", "extrapolated")):
+        with pytest.raises(ValueError, match=f"{one} and {other} go together"):
+            protocol.check({**lines[0], one: 0.1, other: None})
     with pytest.raises(ValueError, match="spread and spread_is go together"):
         protocol.check({**lines[0], "spread": 0.1, "spread_is": None})
 

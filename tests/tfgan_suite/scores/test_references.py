@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_tools import shapes
-from data_tools.errors import SuiteError
+from data_tools.errors import SuiteError, UsageError
 from tfgan_suite.images.sources import ArraySource, FileSource
 from tfgan_suite.networks import scoring_network
 from tfgan_suite.scores import references as reference
@@ -139,7 +139,8 @@ def test_statistics_that_do_not_fit_are_refused(network, tmp_path):
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": -7}))},
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array(json.dumps({"num_images": 100.5}))},
         {"mu": np.zeros(2), "sigma": np.eye(2), "about": np.array("[" * 100_000)},
-        {"mu": np.zeros(2), "sigma": np.eye(2, dtype=complex)},
+        {"mu": np.zeros(2), "sigma": np.eye(2) * (1 + 2j)},
+        {"mu": np.array(["a", "b"]), "sigma": np.eye(2)},
         {"mu": np.zeros(2), "sigma": np.zeros(2, [("a", "<f8"), ("b", "<f8")])},
         {"mu": np.zeros(2), "sigma": np.zeros((3000, 3000))},
     ]
@@ -166,12 +167,79 @@ def test_features_come_in_order_and_do_not_depend_on_the_batch(network, batch_si
     np.testing.assert_array_equal(statistics.kept("images"), DATA.images[:50])
 
 
-def test_the_halves_are_those_of_the_images(network):
-    statistics = gather(source(), network, 51, Needs(outputs=True), batch_size=8)
-    features = statistics.kept("pool_3").astype(np.float64)
-    assert [half.count for half in statistics.halves] == [25, 26]
-    np.testing.assert_allclose(statistics.halves[0].mean, features[:25].mean(axis=0), rtol=1e-9)
-    np.testing.assert_allclose(statistics.halves[1].covariance, np.cov(features[25:].T), rtol=1e-9, atol=1e-12)
+def test_the_halves_are_drawn_by_their_seed_whatever_the_order(network):
+    ordered = np.argsort(DATA.labels, kind="stable")
+    by_class = dataclasses.replace(DATA, images=DATA.images[ordered], labels=DATA.labels[ordered])
+    statistics = gather(source(by_class), network, 51, ALL, half_seed=4, batch_size=8)
+    features, labels = statistics.kept("pool_3").astype(np.float64), by_class.labels[:51]
+    order = np.random.default_rng(4).permutation(51)
+    for half, rows in zip(statistics.halves, (order[:25], order[25:]), strict=True):
+        np.testing.assert_allclose(half.mean, features[rows].mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(half.covariance, np.cov(features[rows].T), rtol=1e-9, atol=1e-12)
+    for number, pair in enumerate(statistics.class_halves):
+        assert [half.count for half in pair] == [(labels[rows] == number).sum() for rows in (order[:25], order[25:])]
+    other = gather(source(by_class), network, 51, ALL, half_seed=5)
+    assert not np.allclose(other.halves[0].mean, statistics.halves[0].mean)
+
+
+def test_the_sample_for_errors_is_random_and_of_both_halves(network, monkeypatch):
+    monkeypatch.setattr("tfgan_suite.scores.gathering.SAMPLE", 12)
+    statistics = gather(source(), network, 60, Needs(outputs=True), half_seed=4, batch_size=7)
+    order = np.random.default_rng(4).permutation(60)
+    chosen = np.sort(np.concatenate([order[:6], order[30:36]]))
+    features, second, labels = statistics.sample
+    np.testing.assert_array_equal(features, statistics.kept("pool_3")[chosen])
+    np.testing.assert_array_equal(second, np.isin(chosen, order[30:]))
+    np.testing.assert_array_equal(labels, DATA.labels[chosen])
+
+
+def test_what_needs_no_pass_is_refused_before_it(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "gather", None)  # a pass would fail
+    lacking = dataclasses.replace(DATA, labels=np.where(DATA.labels == 3, 0, DATA.labels))
+    for wrong, needs, message in (
+        (source(lacking), Needs(per_class=True), "2 images or more of each class. Received: star [(]0[)] of 80"),
+        (
+            source(),
+            Needs(per_class=True, class_names=("cat", "dog")),
+            "the same classes. Received: cat, dog and circle",
+        ),
+        (source(), Needs(fewest=1000), "need 1,000 images or more, .* Received: 80 of drawn"),
+        (source(shuffle_seed=2), Needs(stored_order=True), "give --shuffle-seed None. Received: drawn shuffled by 2"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            reference.reference_of(wrong, network, needs, cache=tmp_path)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_pass_is_without_tf32_and_leaves_it_as_it_was(network, before):
+    """For the network, for a generator that works beside it, and after an error, too."""
+    import tensorflow as tf
+
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+
+    class Watched(ArraySource):
+        def batches(self, num_images, batch_size):
+            for batch in super().batches(num_images, batch_size):
+                seen.append(enabled())
+                yield batch
+
+    def watched(images):
+        seen.append(enabled())
+        return network(images)
+
+    at_first = enabled()
+    try:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+        statistics = gather(Watched(DATA, "drawn", shuffle_seed=None), watched, 70, Needs())
+        assert statistics.tf32 == "off" and enabled() == before
+        with pytest.raises(SuiteError):
+            gather(source(), lambda images: {"logits": np.full((len(images), 3), np.nan)}, 50, Needs())
+        assert enabled() == before
+        network(DATA.images[:2])
+        assert enabled() == before and seen == [False] * 6
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(at_first)
 
 
 def test_a_network_that_gives_nan_and_a_source_that_ends_early_are_errors(network):
