@@ -21,6 +21,7 @@ _REFUSED = 20  # photographs in a row that did not come, after which the network
 _GONE = {"status 404", "status 410", "no longer available"}
 _TOO_LONG = f"more than {_MAX_BYTES:,} bytes"
 _BROKEN = "broken"  # kind of reason, see `checks.Unusable`: the file's own fault, or that of its way here
+_SURE = 3  # times that the same broken file must come before it is held to be what the server has
 _PENDING = f"FROM photos WHERE state IN ('found', 'failed') OR (state = 'set_aside' AND reason LIKE '{_BROKEN}:%')"
 
 Found = Facts | Unusable
@@ -98,16 +99,19 @@ def _fetch(store: Store, fetcher: Fetcher, row: sqlite3.Row, rules: Rules) -> tu
 
     Only what says something of the photograph itself sets it aside. Anything else a login page, a proxy or a block may
     answer for every photograph; those are tried again by the next download. A broken picture may have been cut on its
-    way, so it is asked for again until the same bytes come twice; the next download asks once more.
+    way, so it is asked for again until the same bytes came `_SURE` times; the next download asks once more.
     """
-    identity, broken = row["id"], {row["sha256"]} if row["state"] == "set_aside" else set()
+    identity, broken = row["id"], collections.Counter[str]()
+    if row["state"] == "set_aside":
+        broken[row["sha256"]] = _SURE - 1
 
     def read(answer: Answer) -> tuple[bytes, Found]:
         body = _picture_bytes(answer)
         found, digest = _examined(body, rules), hashlib.sha256(body).hexdigest()
-        if isinstance(found, Unusable) and str(found).startswith(f"{_BROKEN}:") and digest not in broken:
-            broken.add(digest)
-            raise Fault("broken picture")
+        if isinstance(found, Unusable) and str(found).startswith(f"{_BROKEN}:"):
+            broken[digest] += 1
+            if broken[digest] < _SURE:
+                raise Fault("broken picture")
         return body, found
 
     try:

@@ -209,8 +209,7 @@ class Search:
         older ones: gone on from there, the walk would leave out the photographs between.
         """
         flaws = {
-            "empty page": not page.entries,
-            "page without a usable entry": bool(page.entries) and not entries,
+            "page without a usable entry" if page.entries else "empty page": not entries,
             "page of another time": any(_uploaded(entry) > walk.cursor for entry in page.entries),
             "page without the photograph it must begin with": bool(
                 entries and walk.page == 1 and walk.anchor and walk.anchor not in _identities(entries)
