@@ -29,7 +29,7 @@ _seen: set[tuple[Any, ...]] = set()
 def locked(place: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[OSError | None]:
     """Make the folder `place` and hold its lock, as `files.locked` does; gives None.
 
-    Where it cannot be written, nobody else writes it either: then it gives the error for whoever must write after all.
+    Where it cannot be written, it is not locked, and the error is given for whoever must write after all.
     """
     with contextlib.ExitStack() as stack:
         refusal = None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from data_tools import cache, files
 
+_LENGTH = 42  # bytes of the content
 MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
 
 
@@ -68,7 +69,7 @@ class Lane:
 
 def _read(descriptor: int) -> tuple[float, float]:
     """Both times; 0 for what is damaged."""
-    words = os.pread(descriptor, 100, 0).split()
+    words = os.pread(descriptor, _LENGTH, 0).split()
     try:
         last, not_before = (float(word) for word in words)
     except ValueError:
