@@ -1,8 +1,8 @@
 """A folder in the cache with one large file: its lock, and whether the file still has the bytes that were written.
 
-`record` writes hashes of its blocks to `blocks.json`. `are_whole` reads a file of up to `_WHOLE` bytes all through, of a larger one some
-blocks, drawn anew each time; in one process each file once. That finds what a disk or a copy did to a file, not what
-somebody does who writes the hashes as well.
+`record` writes hashes of its blocks to `blocks.json`. `are_whole` reads a file of up to `_WHOLE` bytes all through, of
+a larger one some blocks, drawn anew each time; in one process each file once. That finds what a disk or a copy did to
+a file, not what somebody does who writes the hashes as well.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def record(path: Path) -> None:
 
 
 def are_whole(path: Path) -> bool:
-    """Whether the file is there with the bytes that `record` saw, as far as is read; without `blocks.json` it is not."""
+    """Whether the file is there with the bytes that `record` saw, as far as is read; never without `blocks.json`."""
     try:
         found = json.loads((path.parent / NAME).read_text(encoding="utf-8"))
         with open(path, "rb") as file:

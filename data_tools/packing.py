@@ -90,14 +90,14 @@ def packed(listing: Listing, image_size: int, channels: int, place: Path | None 
     manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
     manifest["class_names"] = list(listing.class_names)
     shape = (len(listing.names), image_size, image_size, channels)
-    with cache.explained(pack):
-        with blocks.locked(pack, lambda: note(f"another process is packing {listing.root}: waiting for it")) as refusal:
-            manifest["digest"] = listing.digest()
-            if not _is_good(pack, manifest, shape):
-                if refusal:
-                    raise refusal
-                _pack(pack, listing, manifest, shape)
-            images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
+    waiting = lambda: note(f"another process is packing {listing.root}: waiting for it")  # noqa: E731
+    with cache.explained(pack), blocks.locked(pack, waiting) as refusal:
+        manifest["digest"] = listing.digest()
+        if not _is_good(pack, manifest, shape):
+            if refusal:
+                raise refusal
+            _pack(pack, listing, manifest, shape)
+        images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
     return LabelledImages(images, listing.labels, listing.class_names)
 
 

@@ -9,7 +9,7 @@ Class folders without `collection.sqlite` are taken as they are.
 The photographs are split into train, test and selection, about 80, 10 and 10 of a hundred, by a hash of their owner
 (`data_tools.splits.split_of_photograph`), whatever the size: nobody's photographs are in two of them, and none changes
 its split as the collection grows. A collection so small that a split is empty does not have that split. Class folders
-without `collection.sqlite` have their owners from `manifest.jsonl`; of photographs that are not in it no owner is known.
+without `collection.sqlite` have their owners from `manifest.jsonl`; photographs that are not in it go by their id.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ def _owners(manifest: Path) -> dict[str, str]:
 
 
 def _of_state(data_dir: Path, image_size: int) -> tuple[Listing, dict[str, str]]:
-    """What the state file says, and the owner of each photograph. It may come from elsewhere: no name in it leads out of the collection."""
+    """What the state file says, and the owner of each photograph.
+
+    It may come from elsewhere: no name in it leads out of the collection.
+    """
     with store.snapshot(data_dir) as state:
         total = state.downloaded()
         size = _size(data_dir, state.sizes(), image_size)

@@ -63,13 +63,12 @@ def kept(images: np.ndarray, image_size: int, channels: int, folder: Path | None
     for part in in_chunks(images):
         digest.update(np.ascontiguousarray(part).data)
     place = (folder or cache.cache_folder()) / "resized" / digest.hexdigest()[:24]
-    with cache.explained(place):
-        with blocks.locked(place) as refusal:
-            if not blocks.are_whole(place / "images.npy"):
-                if refusal:
-                    raise refusal
-                _keep(place, images, image_size, channels)
-            return np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
+    with cache.explained(place), blocks.locked(place) as refusal:
+        if not blocks.are_whole(place / "images.npy"):
+            if refusal:
+                raise refusal
+            _keep(place, images, image_size, channels)
+        return np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
 
 
 def _keep(place: Path, images: np.ndarray, image_size: int, channels: int) -> None:

@@ -117,7 +117,7 @@ def _folders(work: Path, pictures, chosen, class_names, *, link: bool, **_: Any)
 
 
 def _array(work: Path, pictures, chosen, class_names, *, size: int, **_: Any) -> dict[str, Any]:
-    """`x_<split>.npy` uint8 [N, S, S, 3] and `y_<split>.npy` int32 [N], which `numpy.load(..., mmap_mode="r")` reads."""
+    """`x_<split>.npy` uint8 [N, S, S, 3], `y_<split>.npy` int32 [N], which `numpy.load(..., mmap_mode="r")` reads."""
     counts, done, digest = _counts(chosen), collections.Counter[str](), hashlib.sha256()
     images = {
         split: np.lib.format.open_memmap(work / f"x_{split}.npy", mode="w+", dtype=np.uint8, shape=(n, size, size, 3))

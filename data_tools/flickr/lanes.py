@@ -1,8 +1,8 @@
 """How often a server is asked: lanes of requests that all collections and processes of a user share.
 
 A server counts the requests of a key, not those of a folder. A lane is therefore a small file in the cache folder,
-named after a hash of the kind of request, the server and the key: `<last request> <none before>`, in seconds since 1970.
-It outlives the process, so that stopping and starting again does not gain a request.
+named after a hash of the kind of request, the server and the key: `<last request> <none before>`, in seconds since
+1970. It outlives the process, so that stopping and starting again does not gain a request.
 """
 
 from __future__ import annotations

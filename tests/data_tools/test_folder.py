@@ -96,11 +96,14 @@ def test_links_count_as_what_they_lead_to(root, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("place", "target"), [("cat/loop", "."), ("cat/loop", ".."), ("loop", "."), ("kitten", "cat"), ("ant/more", "../cat")]
+    ("place", "target"),
+    [("cat/loop", "."), ("cat/loop", ".."), ("loop", "."), ("kitten", "cat"), ("ant/more", "../cat")],
 )
 def test_a_folder_that_is_reached_twice_is_refused(root, place, target):
     (root / "train" / place).symlink_to(target)
-    with pytest.raises(DataError, match="is the folder .* again, by a link or a mount, and its images would count twice"):
+    with pytest.raises(
+        DataError, match="is the folder .* again, by a link or a mount, and its images would count twice"
+    ):
         folder.listing("train", data_dir=root)
 
 

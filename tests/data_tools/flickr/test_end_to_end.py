@@ -3,7 +3,6 @@
 REPTILE_PHOTOS may name a folder of photographs to serve; the test runs with drawn ones, too, or only.
 """
 
-import collections
 import io
 import json
 import random
@@ -242,7 +241,9 @@ def test_a_collection_survives_faults_and_kills(
     assert broken <= again.keys() and broken == {identity for identity, times in calm.delivered.items() if times == 3}
     assert len(again.keys() - broken) <= 2 * WORKERS and max(map(again.get, again.keys() - broken), default=0) <= 3
     kinds = {identity: reason.split(":")[0] for identity, reason in aside.items()}
-    wanted = {photo.id for photo in photos if photo.body and photo.media_type == "image/jpeg"} & set(manifest(disturbed))
+    wanted = {photo.id for photo in photos if photo.body and photo.media_type == "image/jpeg"} & set(
+        manifest(disturbed)
+    )
     wanted -= {identity for identity, kind in kinds.items() if kind in ("licence", "address")}
     missing = wanted - set(rough.delivered)
     assert set(rough.delivered) <= wanted and {kinds.get(one) for one in missing} <= {"too large"}  # half tells as much
@@ -256,7 +257,9 @@ def test_a_collection_survives_faults_and_kills(
     print(f"{len(good):,} good photographs, requests {requests}, faults {rough.faults.total():,}: {rough.faults}")
     counts = json.loads((disturbed / "status.json").read_text())
     faults = counts["faults"]
-    told = {f"api: {TOLD[kind]}" for kind in rough.API_FAULTS if kind in TOLD} | {f"images: {TOLD[kind]}" for kind in rough.IMAGE_FAULTS}
+    told = {f"api: {TOLD[kind]}" for kind in rough.API_FAULTS if kind in TOLD} | {
+        f"images: {TOLD[kind]}" for kind in rough.IMAGE_FAULTS
+    }
     assert faults.keys() >= told | {"search: entry of another time", "search: empty page", SKIPPED}
     assert counts["photographs"] == {"found": 0, "failed": 1, "downloaded": len(good), "set_aside": len(aside) - 1}
     assert counts["prepared"] == {"108": len(good)}
