@@ -7,6 +7,10 @@ which serves variants that take no labels.
 
 Names that begin with a dot, and `__MACOSX`, are passed over at every level: archives made on a Mac are full of them.
 
+Symbolic links are followed, to images and to folders, at every level. A folder that is reached a second time, through a
+link back to where it came from or by two ways, is refused, since its images would count twice; so is an image's name
+that is a link to nothing.
+
 The images are packed into one array in the cache folder the first time (`data_tools.packing`).
 """
 
@@ -58,9 +62,10 @@ def images_in(root: Path) -> Listing:
     Raises:
         DataError: if there are none.
     """
-    entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    reached: dict[tuple[int, int], str] = {}
+    entries = sorted(_entries(str(root), reached), key=lambda entry: entry.name)
     class_names = tuple(entry.name for entry in entries if entry.is_dir() and is_seen(entry.name))
-    by_class = [sorted(_names_below(root / name, name)) for name in class_names]
+    by_class = [sorted(_names_below(root, name, reached)) for name in class_names]
     names = [name for members in by_class for name in members]
     loose = [entry.name for entry in entries if _is_image(entry)]
     if names:
@@ -109,14 +114,36 @@ def _refuse_other_layouts(root: Path) -> None:
         )
 
 
-def _names_below(folder: Path, prefix: str) -> list[str]:
-    names = []
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            if is_seen(entry.name):
-                names += _names_below(folder / entry.name, f"{prefix}/{entry.name}")
-        elif _is_image(entry):
-            names.append(f"{prefix}/{entry.name}")
+def _entries(place: str, reached: dict[tuple[int, int], str]) -> list[os.DirEntry]:
+    """What is in a folder, which is noted as reached.
+
+    Raises:
+        DataError: for a folder that was reached before, or an image's name that is a link to nothing.
+    """
+    found = os.stat(place)
+    identity = found.st_dev, found.st_ino
+    if identity in reached:
+        raise DataError(
+            f"{place} is the folder {reached[identity]} again, by a link or a mount, and its images would count twice: "
+            "remove one of the two"
+        )
+    reached[identity] = place
+    entries = list(os.scandir(place))
+    for entry in entries:
+        if entry.is_symlink() and is_seen(entry.name) and _has_extension(entry.name) and not os.path.exists(entry):
+            raise DataError(f"{entry.path} is a link to nothing: mend or remove it")
+    return entries
+
+
+def _names_below(root: Path, class_name: str, reached: dict[tuple[int, int], str]) -> list[str]:
+    names, waiting = [], [class_name]
+    while waiting:
+        inside = waiting.pop()
+        for entry in _entries(f"{root}/{inside}", reached):
+            if _is_image(entry):
+                names.append(f"{inside}/{entry.name}")
+            elif entry.is_dir() and is_seen(entry.name):
+                waiting.append(f"{inside}/{entry.name}")
     return names
 
 
@@ -138,7 +165,7 @@ def not_images(listing: Listing) -> int:
     places = [listing.root / name for name in listing.class_names if (listing.root / name).is_dir()]
     count = 0
     for place in places if listing.has_classes else [listing.root]:
-        for path, folders, names in os.walk(place):
+        for path, folders, names in os.walk(place, followlinks=True):  # which `images_in` found to be without loops
             folders[:] = [name for name in folders if is_seen(name)] if path != str(listing.root) else []
             count += sum(is_seen(name) and not _has_extension(name) for name in names)
     return count

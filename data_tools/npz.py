@@ -5,8 +5,9 @@ left out. The names of Keras' files, `x_train`, `y_train`, `x_test`, `y_test`, a
 so is `arr_0`, as NumPy calls an array that was saved without a name. `arrays` is the same for whoever takes
 floating-point images as well, to score them; `read_all` is how every .npz file of the suite is opened.
 
-A folder with `images.npy`, `labels.npy` and `class_names.json`, as `python -m data_tools.flickr export --format array`
-makes it, is read in the same way, as a memory map where nothing is to be resized.
+A folder of such arrays, `x_train.npy`, `y_train.npy`, ..., `x_selection.npy` and `class_names.json`, as
+`python -m data_tools.flickr export --format array` makes it, is read in the same way, as a memory map where nothing is
+to be resized.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of numpy.savez a
 _KINDS = "biufUS"  # of NumPy's types: booleans, real numbers, and strings of one length
 MOST_CLASSES = 100_000
 # split -> names of images and labels
-_KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+_KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "selection": ("x_selection", "y_selection")}
 
 
 @dataclasses.dataclass(frozen=True)

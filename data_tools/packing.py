@@ -4,9 +4,12 @@ A pack is a folder in the cache, named after the images' folder and the rule by 
 
     images.npy      uint8 [N, S, S, C], read as a memory map
     manifest.json   the rule, and a digest of every file's class, name, size and time
+    blocks.json     hashes of images.npy, which each process checks once (`data_tools.blocks`)
     images.part     what an unfinished packing has written, with part.json, which says how much of it is good
 
-If a name, a size or a time in the folder changes, it is packed anew. Nothing is written into the folder itself.
+If a name, a size or a time in the folder changes, it is packed anew; so is a pack whose bytes are not those that were
+written, or that was made before packs had hashes. Nothing is written into the folder itself. A good pack in a cache
+that cannot be written is read all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from data_tools import cache, files
+from data_tools import blocks, cache, files
 from data_tools.cache import cores
 from data_tools.errors import DataError
 from data_tools.images import LabelledImages
@@ -86,15 +89,27 @@ def packed(listing: Listing, image_size: int, channels: int, place: Path | None 
     pack = (place or cache.cache_folder()) / "packed" / key
     manifest = {"folder": str(listing.root.resolve()), "rule": rule, "num_images": len(listing.names)}
     manifest["class_names"] = list(listing.class_names)
-    with cache.explained(pack):
-        pack.mkdir(parents=True, exist_ok=True)
-        with files.locked(pack / "lock", lambda: note(f"another process is packing {listing.root}: waiting for it")):
-            manifest["digest"] = listing.digest()
-            shape = (len(listing.names), image_size, image_size, channels)
-            if _read_json(pack / "manifest.json") != manifest or not _is_whole(pack / "images.npy", shape):
-                _pack(pack, listing, manifest, shape)
-            images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
+    shape = (len(listing.names), image_size, image_size, channels)
+    waiting = lambda: note(f"another process is packing {listing.root}: waiting for it")  # noqa: E731
+    with cache.explained(pack), blocks.locked(pack, waiting) as refusal:
+        manifest["digest"] = listing.digest()
+        if not _is_good(pack, manifest, shape):
+            if refusal:
+                raise refusal
+            _pack(pack, listing, manifest, shape)
+        images = np.load(pack / "images.npy", mmap_mode="r", allow_pickle=False)
     return LabelledImages(images, listing.labels, listing.class_names)
+
+
+def _is_good(pack: Path, manifest: dict[str, Any], shape: tuple[int, int, int, int]) -> bool:
+    """Whether the pack is of these images, and as it was written."""
+    if _read_json(pack / "manifest.json") != manifest or not _has_size(pack / "images.npy", shape):
+        return False
+    if blocks.are_whole(pack / "images.npy"):
+        return True
+    if (pack / blocks.NAME).exists():
+        note(f"the pack of {manifest['folder']} in {pack} is damaged: packing it again")
+    return False
 
 
 def decoded(listing: Listing, image_size: int, channels: int, start: int = 0) -> Iterator[list[Any]]:
@@ -161,6 +176,7 @@ def _pack(pack: Path, listing: Listing, manifest: dict[str, Any], shape: tuple[i
         raise _all_of(broken, listing)
     if listing.digest() != manifest["digest"]:
         raise DataError(f"{listing.root} was changed while it was read: run it again when it is at rest")
+    blocks.record(part)
     os.replace(part, pack / "images.npy")
     files.replace_text(pack / "manifest.json", json.dumps(manifest, indent=1))
     progress.unlink()
@@ -176,7 +192,7 @@ def _all_of(broken: dict[str, DataError], listing: Listing) -> DataError:
     )
 
 
-def _is_whole(path: Path, shape: tuple[int, int, int, int]) -> bool:
+def _has_size(path: Path, shape: tuple[int, int, int, int]) -> bool:
     return path.is_file() and path.stat().st_size == len(cache.npy_header(shape)) + math.prod(shape)
 
 

@@ -6,13 +6,16 @@
 What belongs to it is what `collection.sqlite` says is downloaded and prepared; a file that is only there does not.
 Class folders without `collection.sqlite` are taken as they are.
 
-The photographs are split into train, test and selection, about 80, 10 and 10 of a hundred, by a hash of the photo id
-(`data_tools.splits.split_of`), whatever the size: no photograph is in two of them, and none changes its split as the
-collection grows. A collection so small that a split is empty does not have that split.
+The photographs are split into train, test and selection, about 80, 10 and 10 of a hundred, by a hash of their owner
+(`data_tools.splits.split_of_photograph`), whatever the size: nobody's photographs are in two of them, and none changes
+its split as the collection grows. A collection so small that a split is empty does not have that split. Class folders
+without `collection.sqlite` have their owners from `manifest.jsonl`; photographs that are not in it go by their id.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import stat
@@ -50,18 +53,25 @@ def listing(split: str, *, data_dir: Path | None, image_size: int) -> Listing:
     if not data_dir.is_dir():
         raise DataError(f"--data-dir must be an existing folder. Received: {data_dir}")
     if (data_dir / store.NAME).is_file():
-        return _part(_of_state(data_dir, image_size), split)
-    if (data_dir / "images.npy").is_file():
+        return _part(*_of_state(data_dir, image_size), split)
+    if any(data_dir.glob("x_*.npy")) or (data_dir / "images.npy").is_file():
         raise DataError(f"{data_dir} is the packed array of a collection: use --dataset npz")
     folders = (data_dir / "prepared").glob("*")
     sizes = {int(entry.name) for entry in folders if entry.name.isdecimal() and entry.is_dir()}
-    return _part(folder.images_in(data_dir / "prepared" / str(_size(data_dir, sizes, image_size))), split)
+    whole = folder.images_in(data_dir / "prepared" / str(_size(data_dir, sizes, image_size)))
+    return _part(whole, _owners(data_dir / "manifest.jsonl"), split)
 
 
-def _part(whole: Listing, split: str) -> Listing:
-    chosen = [i for i, name in enumerate(whole.names) if splits.split_of(PurePath(name).stem) == split]
+def _part(whole: Listing, owners: dict[str, str], split: str) -> Listing:
+    identities = [PurePath(name).stem for name in whole.names]
+    splits_of = [splits.split_of_photograph(owners.get(identity, ""), identity) for identity in identities]
+    chosen = [i for i, found in enumerate(splits_of) if found == split]
     if not chosen:
-        raise NoSplitError(f"{whole.root} has so few photographs, {len(whole.names)}, that none is for {split!r}")
+        people = len({owners.get(identity) or identity for identity in identities})
+        raise NoSplitError(
+            f"{whole.root} has photographs of so few people, {people}, that none is for {split!r}: each person's are "
+            "in one split"
+        )
     return Listing(whole.root, whole.class_names, whole.labels[chosen], [whole.names[i] for i in chosen], split)
 
 
@@ -77,8 +87,26 @@ def _size(data_dir: Path, sizes: set[int], image_size: int) -> int:
     return max(sizes)
 
 
-def _of_state(data_dir: Path, image_size: int) -> Listing:
-    """What the state file says. It may come from elsewhere: no name in it leads out of the collection."""
+def _owners(manifest: Path) -> dict[str, str]:
+    """Photo id -> owner, as far as a manifest that may come from elsewhere says so."""
+    owners = {}
+    try:
+        with open(manifest, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError, RecursionError):
+                    record = json.loads(line)
+                    if isinstance(record, dict) and isinstance(record.get("owner"), str):
+                        owners[str(record.get("id"))] = record["owner"]
+    except FileNotFoundError:
+        pass
+    return owners
+
+
+def _of_state(data_dir: Path, image_size: int) -> tuple[Listing, dict[str, str]]:
+    """What the state file says, and the owner of each photograph.
+
+    It may come from elsewhere: no name in it leads out of the collection.
+    """
     with store.snapshot(data_dir) as state:
         total = state.downloaded()
         size = _size(data_dir, state.sizes(), image_size)
@@ -106,7 +134,8 @@ def _of_state(data_dir: Path, image_size: int) -> Listing:
     class_names = sorted({class_name for class_name, _ in members})
     numbers = {class_name: label for label, class_name in enumerate(class_names)}
     labels = np.array([numbers[class_name] for class_name, _ in members], np.int32)
-    return Listing(root, tuple(class_names), labels, [name for _, name in members])
+    owners = {PurePath(photo.file).stem: photo.owner for photo in found}
+    return Listing(root, tuple(class_names), labels, [name for _, name in members]), owners
 
 
 def _check_files(data_dir: Path, root: Path, names: list[str], command: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_tools import cache, files
+from data_tools import blocks, cache
 from data_tools.cache import cores
 from data_tools.images import in_chunks
 from data_tools.pictures import RULE, square
@@ -52,7 +52,7 @@ def resize(images: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def kept(images: np.ndarray, image_size: int, channels: int, folder: Path | None = None) -> np.ndarray:
-    """`images` as `prepared` makes them, as a read-only memory map that is made once.
+    """`images` as `prepared` makes them, as a read-only memory map that is made once, and again if it was damaged.
 
     Args:
         images: uint8 [N, H, W, 1 or 3].
@@ -63,12 +63,12 @@ def kept(images: np.ndarray, image_size: int, channels: int, folder: Path | None
     for part in in_chunks(images):
         digest.update(np.ascontiguousarray(part).data)
     place = (folder or cache.cache_folder()) / "resized" / digest.hexdigest()[:24]
-    with cache.explained(place):
-        place.mkdir(parents=True, exist_ok=True)
-        with files.locked(place / "lock"):
-            if not (place / "images.npy").is_file():
-                _keep(place, images, image_size, channels)
-            return np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
+    with cache.explained(place), blocks.locked(place) as refusal:
+        if not blocks.are_whole(place / "images.npy"):
+            if refusal:
+                raise refusal
+            _keep(place, images, image_size, channels)
+        return np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
 
 
 def _keep(place: Path, images: np.ndarray, image_size: int, channels: int) -> None:
@@ -84,6 +84,7 @@ def _keep(place: Path, images: np.ndarray, image_size: int, channels: int) -> No
                     advance(len(part))
         file.flush()
         os.fsync(file.fileno())
+    blocks.record(place / "images.part")
     os.replace(place / "images.part", place / "images.npy")
 
 

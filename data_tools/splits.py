@@ -4,8 +4,11 @@
 chooses a checkpoint or a hyperparameter and is never reported, so that a score on `test` was not chosen by it.
 
 - `shapes` draws its own 5,000 selection images; none of them is in `train`.
-- `reptiles` has no published splits: about a tenth of the photographs are `test`, a tenth `selection`, the others
-  `train`, by a hash of the photo id, so that a photograph stays where it is while the collection grows.
+- `reptiles` has no published splits: about a tenth of the photographers are `test`, a tenth `selection`, the others
+  `train`, by a hash of the owner (`split_of_photograph`), so that one person's series of one animal never stands on two
+  sides, and a photograph stays where it is while the collection grows. Exports of a collection have the same splits.
+  Before, it went by a hash of the photo id. Collections are not kept to that: some photographs that a run trained on
+  are `test` now, so a run from before is to be trained again, or scored on photographs that were found since.
 - A folder with a folder `selection`, `val` or `validation` uses that.
 - Everywhere else it is carved out of `train`: a tenth, at most 5,000 images, by a fixed permutation. `train` keeps
   them, because published protocols train on all of it, so there `selection` overlaps `train`: it can tell which
@@ -42,6 +45,11 @@ def split_of(identity: str) -> str:
     """The split of one image of data without published splits: a tenth is `test`, a tenth `selection`, by a hash."""
     tenth = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
     return {0: "test", 1: "selection"}.get(tenth, "train")
+
+
+def split_of_photograph(owner: str, identity: str) -> str:
+    """The split of a photograph of a collection: all of one owner's are in the same; by its id if no owner is known."""
+    return split_of(owner or identity)
 
 
 def selection_of(train: LabelledImages) -> LabelledImages:

@@ -13,6 +13,7 @@ FLICKR_API_KEY or in a file that --key-file names.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -58,24 +59,28 @@ def run_search(arguments: Search) -> None:
         raise UsageError(f"--rate must be at most {_FLICKRS_RATE:,}, what Flickr allows. Received: {arguments.rate}")
     key = api.read_key(arguments.key_file)
     with Store(arguments.output, create=True) as store:
-        fetcher = fetching.Fetcher(store, "api", fetching.Manners(**_manners(arguments)))
+        fetcher = fetching.Fetcher(store, "api", fetching.Manners(**_manners(arguments)), key)
         flickr = api.FlickrApi(fetcher, endpoint, key)
         known = search.ask_licences(flickr)
         allowed = set(arguments.licences) & {licence.short for licence in known if licence.short}
         if not allowed:
             raise DataError(f"{endpoint} knows none of the licences {', '.join(arguments.licences)}")
         search.plan(store, wanted, allowed)
-        with counting("searching", search.wanted(store, wanted, arguments.limit)) as advance:
-            refused = search.Search(
-                *(store, flickr, known, allowed),
-                may_fetch=fetcher.allowed,
-                shorter_side=arguments.shorter_side,
-                limit=arguments.limit,
-                advance=advance,
-            ).run(wanted)
+        found: collections.Counter[str] = collections.Counter()
+        try:
+            with counting("searching", search.wanted(store, wanted, arguments.limit)) as advance:
+                search.Search(
+                    *(store, flickr, known, allowed),
+                    may_fetch=fetcher.allowed,
+                    shorter_side=arguments.shorter_side,
+                    limit=arguments.limit,
+                    advance=advance,
+                    found=found,
+                ).run(wanted)
+        finally:
+            print("\n".join(search.summary(store, wanted, found)))
         _conclude(store)
-    if refused:
-        raise DataError(f"the server refused {len(refused)} of the queries, such as {refused[0]}")
+        search.check_ends(store, wanted)
 
 
 def run_download(arguments: Download) -> None:
@@ -85,7 +90,7 @@ def run_download(arguments: Download) -> None:
     with Store(arguments.output) as store:
         if arguments.again:
             command.report(f"{download.again(store):,} photographs to fetch again")
-        total = store.value("SELECT count(*) FROM photos WHERE state IN ('found', 'failed')")
+        total = download.pending(store)
         fetcher = fetching.Fetcher(store, "images", fetching.Manners(**_manners(arguments)))
         rules = checks.Rules(arguments.min_side, arguments.max_aspect)
         try:

@@ -10,8 +10,9 @@ import dataclasses
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from data_tools.errors import DataError, UsageError
@@ -28,6 +29,9 @@ _EXTRAS = (
 # Codes that asking again does not change: wrong arguments, unknown users, unknown methods. 100 is a wrong key.
 _FINAL_CODES = {1, 2, 3, 4, 5, 11, 12, 17, 18, 100, 111, 112, 114, 115, 116}
 _WRONG_KEY = 100
+WRONG_SHAPE = "answer of the wrong shape"  # well-formed JSON, but not what the method answers
+
+Result = TypeVar("Result")
 
 
 def read_key(file: Path | None) -> str:
@@ -97,16 +101,7 @@ class FlickrApi:
 
     def licences(self) -> list[Licence]:
         """All licences that the server knows."""
-        answer = self._call("flickr.photos.licenses.getInfo")
-        found = answer.get("licenses")
-        entries = found.get("license") if isinstance(found, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise DataError("flickr.photos.licenses.getInfo must answer with a list of licences, and did not")
-        licences = []
-        for entry in entries:
-            name, url = plain_text(entry.get("name")), plain_text(entry.get("url"))
-            licences.append(Licence(plain_text(entry.get("id")), name, url, short_name(name, url)))
-        return licences
+        return self._call("flickr.photos.licenses.getInfo", _licences)
 
     def search(self, kind: str, words: str, *, licences: list[str], max_upload_date: int, page: int) -> Page:
         """One page of photographs, the newest first, that were uploaded at or before a time.
@@ -119,11 +114,12 @@ class FlickrApi:
             page: from 1 on.
 
         Raises:
-            Fault: if the server cannot or will not answer.
+            Fault: if the server cannot or will not answer, or does not answer with a page.
         """
         what = {"tags": words, "tag_mode": "any"} if kind == "tags" else {"text": words}
-        answer = self._call(
+        return self._call(
             "flickr.photos.search",
+            _page,
             **what,
             license=",".join(licences),
             media="photos",
@@ -135,16 +131,12 @@ class FlickrApi:
             per_page=str(PER_PAGE),
             page=str(page),
         )
-        found = answer.get("photos")
-        entries = found.get("photo") if isinstance(found, dict) else None
-        if not isinstance(found, dict) or not isinstance(entries, list):
-            return Page([], 0, 0)
-        entries = [entry for entry in entries if isinstance(entry, dict)]
-        return Page(entries, whole_number(found.get("pages")), whole_number(found.get("total")))
 
-    def _call(self, method: str, **arguments: str) -> dict[str, Any]:
+    def _call(self, method: str, shape: Callable[[dict[str, Any]], Result], **arguments: str) -> Result:
+        """What `shape` makes of an answer; one that it refuses is asked for again like any other fault."""
         parameters = {"method": method, "api_key": self._key, "format": "json", "nojsoncallback": "1", **arguments}
-        return self._fetcher.fetch(self._endpoint, self._parse, max_bytes=_MAX_BYTES, parameters=parameters)
+        read = lambda answer: shape(self._parse(answer))  # noqa: E731
+        return self._fetcher.fetch(self._endpoint, read, max_bytes=_MAX_BYTES, parameters=parameters)
 
     def _parse(self, answer: Answer) -> dict[str, Any]:
         if answer.media_type not in ("application/json", "text/json", "text/javascript"):
@@ -171,6 +163,34 @@ class FlickrApi:
         if isinstance(value, str | int | float) and self._key in str(value):
             return str(value).replace(self._key, "***")
         return value
+
+
+def _licences(answer: dict[str, Any]) -> list[Licence]:
+    licences = []
+    for entry in _listed(answer, "licenses", "license")[1]:
+        name, url = plain_text(entry.get("name")), plain_text(entry.get("url"))
+        licences.append(Licence(plain_text(entry.get("id")), name, url, short_name(name, url)))
+    if not licences:
+        raise Fault(WRONG_SHAPE)
+    return licences
+
+
+def _page(answer: dict[str, Any]) -> Page:
+    found, entries = _listed(answer, "photos", "photo")  # Flickr's own totals may be an empty text
+    return Page(entries, whole_number(found.get("pages")), whole_number(found.get("total")))
+
+
+def _listed(answer: dict[str, Any], outer: str, inner: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The object `outer` of an answer, and its list `inner` of objects.
+
+    Raises:
+        Fault: if it has none.
+    """
+    found = answer.get(outer)
+    entries = found.get(inner) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise Fault(WRONG_SHAPE)
+    return found, entries
 
 
 def plain_text(value: Any, limit: int = 1000) -> str:

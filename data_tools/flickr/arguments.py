@@ -86,12 +86,13 @@ class Search(Network):
     key_file: Path | None = None
     """File with the key of the API; by default the key is in FLICKR_API_KEY."""
     rate: float = 2_400
-    """API requests per hour, repeated ones included, over all runs on this collection. Flickr allows 3,600."""
+    """API requests per hour, repeated ones included, of all commands with this key. Flickr allows 3,600."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Download(Network):
-    """Fetch what was found, and set aside what is of no use: broken, tiny, long or empty pictures.
+    """Fetch what was found, and set aside what is of no use: broken, tiny, long or empty pictures. What was broken is
+    asked for again, as it may have been cut on its way.
 
     Examples:
       python -m data_tools.flickr download --output reptiles
@@ -103,7 +104,7 @@ class Download(Network):
     workers: int = 4
     """Photographs fetched at a time."""
     rate: float = 3_000
-    """Pictures per hour, repeated requests included, over all runs: by default fewer than the 3,600 API requests that
+    """Pictures per hour, repeated requests included, of all commands: by default fewer than the 3,600 API requests that
     Flickr allows an hour, although it does not count pictures among them."""
     min_side: int = Rules.min_side
     """Set aside pictures whose shorter side has fewer pixels."""
@@ -157,7 +158,8 @@ class Export(Collection):
     to: Path
     """New folder."""
     format: Format = "folders"
-    """folders: CLASS/ID.png; tfrecord: shards of tf.train.Example; array: images.npy and labels.npy."""
+    """folders: SPLIT/CLASS/ID.png; tfrecord: shards of tf.train.Example by split; array: x_train.npy, y_train.npy, and
+    the same of test and selection."""
     size: int = 108
     """Which of the prepared sizes."""
     link: bool = False

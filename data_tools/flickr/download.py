@@ -6,6 +6,7 @@ import collections
 import contextlib
 import hashlib
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -19,6 +20,11 @@ _MAX_BYTES = 64 << 20
 _REFUSED = 20  # photographs in a row that did not come, after which the network or the server is held to be at fault
 _GONE = {"status 404", "status 410", "no longer available"}
 _TOO_LONG = f"more than {_MAX_BYTES:,} bytes"
+_BROKEN = "broken"  # kind of reason, see `checks.Unusable`: the file's own fault, or that of its way here
+_SURE = 3  # times that the same broken file must come before it is held to be what the server has
+_PENDING = f"FROM photos WHERE state IN ('found', 'failed') OR (state = 'set_aside' AND reason LIKE '{_BROKEN}:%')"
+
+Found = Facts | Unusable
 
 
 def download(
@@ -42,14 +48,14 @@ def download(
     for state in _adopt(store, rules):
         ended[state] += 1
         advance(1)
-    pending = store.rows(  # those that failed before come last, so that they keep none of the others from coming
-        "SELECT id, file FROM photos WHERE state IN ('found', 'failed') "
-        "ORDER BY state = 'failed', length(id), id LIMIT ?",
+    rows = store.rows(  # those that failed before come last, so that they keep none of the others from coming
+        f"SELECT id, file, sha256, state {_PENDING} ORDER BY state != 'found', state != 'failed', length(id), id "
+        "LIMIT ?",
         -1 if limit is None else limit,
     )
     refused = 0
-    fetch = lambda row: _fetch(store, fetcher, row["id"], row["file"], rules)  # noqa: E731
-    for state, fault in in_parallel(fetch, pending, workers, fetcher.stopping.set):
+    fetch = lambda row: _fetch(store, fetcher, row, rules)  # noqa: E731
+    for state, fault in in_parallel(fetch, rows, workers, fetcher.stopping.set):
         ended[state] += 1
         advance(1)
         refused = refused + 1 if fault else 0
@@ -60,6 +66,11 @@ def download(
                 "check the network (a login page?) and run the command again to go on"
             )
     return ended
+
+
+def pending(store: Store) -> int:
+    """How many photographs are to be fetched."""
+    return store.value(f"SELECT count(*) {_PENDING}")
 
 
 def again(store: Store) -> int:
@@ -77,19 +88,34 @@ def _adopt(store: Store, rules: Rules):
         if path.name.startswith(".") or state is None:
             path.unlink()
         elif state in ("found", "failed"):
-            yield _settle(store, path.name, path.read_bytes(), rules)
+            body = path.read_bytes()
+            yield _settle(store, path.name, body, _examined(body, rules))
         else:
             _put_away(store, path.name)
 
 
-def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules) -> tuple[str, str]:
+def _fetch(store: Store, fetcher: Fetcher, row: sqlite3.Row, rules: Rules) -> tuple[str, str]:
     """The photograph's new state, and the fault that may not be its own, if it did not come.
 
     Only what says something of the photograph itself sets it aside. Anything else a login page, a proxy or a block may
-    answer for every photograph; those are tried again by the next download.
+    answer for every photograph; those are tried again by the next download. A broken picture may have been cut on its
+    way, so it is asked for again until the same bytes came `_SURE` times; the next download asks once more.
     """
+    identity, broken = row["id"], collections.Counter[str]()
+    if row["state"] == "set_aside":
+        broken[row["sha256"]] = _SURE - 1
+
+    def read(answer: Answer) -> tuple[bytes, Found]:
+        body = _picture_bytes(answer)
+        found, digest = _examined(body, rules), hashlib.sha256(body).hexdigest()
+        if isinstance(found, Unusable) and str(found).startswith(f"{_BROKEN}:"):
+            broken[digest] += 1
+            if broken[digest] < _SURE:
+                raise Fault("broken picture")
+        return body, found
+
     try:
-        body = fetcher.fetch(url, _picture_bytes, max_bytes=_MAX_BYTES)
+        body, found = fetcher.fetch(row["file"], read, max_bytes=_MAX_BYTES)
     except Fault as fault:
         what = str(fault)
         state = "set_aside" if what in _GONE or what == _TOO_LONG else "failed"
@@ -97,7 +123,7 @@ def _fetch(store: Store, fetcher: Fetcher, identity: str, url: str, rules: Rules
         store.update("photos", "id", identity, state=state, reason=reason)
         return state, what if state == "failed" else ""
     write_whole(store.folder / "incoming" / identity, body)
-    return _settle(store, identity, body, rules), ""
+    return _settle(store, identity, body, found), ""
 
 
 def _picture_bytes(answer: Answer) -> bytes:
@@ -108,20 +134,25 @@ def _picture_bytes(answer: Answer) -> bytes:
     return answer.body
 
 
-def _settle(store: Store, identity: str, body: bytes, rules: Rules) -> str:
-    """Look at a file, write down what it is, and put it where it belongs."""
-    facts: Facts | None = None
+def _examined(body: bytes, rules: Rules) -> Found:
     try:
-        facts = examine(body, rules)
-        state, reason, extension = "downloaded", "", facts.extension
+        return examine(body, rules)
     except Unusable as error:
-        state, reason, extension = "set_aside", str(error), error.extension
+        return error
+
+
+def _settle(store: Store, identity: str, body: bytes, found: Found) -> str:
+    """Write down what a file is, and put it where it belongs."""
+    facts = found if isinstance(found, Facts) else None
+    state, reason = ("set_aside", str(found)) if isinstance(found, Unusable) else ("downloaded", "")
     folder = f"originals/{int(identity) % 100:02d}" if facts else "set_aside"
+    before = store.value("SELECT original FROM photos WHERE id = ?", identity)
+    original = f"{folder}/{identity}.{found.extension}"
     store.update(
         *("photos", "id", identity),
         state=state,
         reason=reason,
-        original=f"{folder}/{identity}.{extension}",
+        original=original,
         bytes=len(body),
         width=facts.width if facts else None,
         height=facts.height if facts else None,
@@ -130,6 +161,8 @@ def _settle(store: Store, identity: str, body: bytes, rules: Rules) -> str:
         date_downloaded=int(time.time()),
     )
     _put_away(store, identity)
+    if before not in ("", original):  # a broken file that came whole this time
+        store.path(before).unlink(missing_ok=True)
     return state
 
 

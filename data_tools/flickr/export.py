@@ -1,7 +1,12 @@
-"""Hand prepared pictures on: class folders, TFRecord shards, or one packed array; always with their attribution."""
+"""Hand prepared pictures on: class folders, TFRecord shards, or packed arrays; always split, and with attribution.
+
+The splits are those of the dataset `reptiles` (`data_tools.splits.split_of_photograph`), so that whoever trains on an
+export leaves the test photographs out by doing nothing.
+"""
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import json
 import os
@@ -17,6 +22,7 @@ from data_tools.errors import DataError, UsageError
 from data_tools.flickr.manifest import records, write_manifest
 from data_tools.flickr.store import Store
 from data_tools.pictures import Unreadable, opened
+from data_tools.splits import SPLITS
 
 Record = dict[str, Any]
 
@@ -33,8 +39,8 @@ def export(
 ) -> int:
     """Write all pictures that are prepared at `size` to the new folder `target`; gives how many.
 
-    Whatever the format, `target` holds `manifest.jsonl` (one line per picture; in the order of the array or of the
-    examples), `ATTRIBUTION.md`, `class_names.json` (in label order) and `export.json`.
+    Whatever the format, `target` holds `manifest.jsonl` (one line per picture with its split; those of one split in
+    the order of its array or examples), `ATTRIBUTION.md`, `class_names.json` (in label order) and `export.json`.
 
     Args:
         format: a key of `FORMATS`.
@@ -62,12 +68,19 @@ def export(
             file.write(json.dumps({"label": class_names.index(record["class"]), **record}, ensure_ascii=False) + "\n")
     shutil.copy(store.folder / "ATTRIBUTION.md", work)
     (work / "class_names.json").write_text(json.dumps(class_names) + "\n", encoding="utf-8")
-    facts = {"format": format, "images": len(chosen), "size": size, "classes": len(class_names), **details}
+    facts = {"format": format, "images": len(chosen), "splits": _counts(chosen), "size": size}
+    facts |= {"classes": len(class_names), **details}
     (work / "export.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if target.exists():
         target.rmdir()
     os.replace(work, target)
     return len(chosen)
+
+
+def _counts(chosen: list[Record]) -> dict[str, int]:
+    """How many pictures each split has; a split without any is left out."""
+    counts = collections.Counter(record["split"] for record in chosen)
+    return {split: counts[split] for split in SPLITS if split in counts}
 
 
 def _pictures(store: Store, chosen: list[Record], size: int, advance) -> Iterator[tuple[Record, Path, bytes]]:
@@ -90,9 +103,12 @@ def _opened(path: Path, body: bytes) -> Image.Image:
 
 
 def _folders(work: Path, pictures, chosen, class_names, *, link: bool, **_: Any) -> dict[str, Any]:
+    """`<split>/<class>/<photo id>.png`; every split has the folders of all classes, so that labels mean the same."""
+    for split in _counts(chosen):
+        for name in class_names:
+            (work / split / name).mkdir(parents=True)
     for record, path, body in pictures:
-        target = work / record["class"] / path.name
-        target.parent.mkdir(exist_ok=True)
+        target = work / record["split"] / record["class"] / path.name
         if link:
             os.link(path, target)
         else:
@@ -101,35 +117,45 @@ def _folders(work: Path, pictures, chosen, class_names, *, link: bool, **_: Any)
 
 
 def _array(work: Path, pictures, chosen, class_names, *, size: int, **_: Any) -> dict[str, Any]:
-    """`images.npy` uint8 [N, S, S, 3] and `labels.npy` int32 [N], which `numpy.load(..., mmap_mode="r")` reads."""
-    shape = (len(chosen), size, size, 3)
-    images = np.lib.format.open_memmap(work / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    labels = np.empty(len(chosen), dtype=np.int32)
-    digest = hashlib.sha256()
-    for index, (record, path, body) in enumerate(pictures):
-        images[index] = np.asarray(_opened(path, body))
-        digest.update(images[index].data)
-        labels[index] = class_names.index(record["class"])
-    images.flush()
-    np.save(work / "labels.npy", labels)
+    """`x_<split>.npy` uint8 [N, S, S, 3], `y_<split>.npy` int32 [N], which `numpy.load(..., mmap_mode="r")` reads."""
+    counts, done, digest = _counts(chosen), collections.Counter[str](), hashlib.sha256()
+    images = {
+        split: np.lib.format.open_memmap(work / f"x_{split}.npy", mode="w+", dtype=np.uint8, shape=(n, size, size, 3))
+        for split, n in counts.items()
+    }
+    labels = {split: np.empty(count, dtype=np.int32) for split, count in counts.items()}
+    for record, path, body in pictures:
+        split, index = record["split"], done[record["split"]]
+        images[split][index] = np.asarray(_opened(path, body))
+        digest.update(images[split][index].data)
+        labels[split][index] = class_names.index(record["class"])
+        done[split] += 1
+    for split in counts:
+        images[split].flush()
+        np.save(work / f"y_{split}.npy", labels[split])
     return {"pixels_sha256": digest.hexdigest()}
 
 
 def _tfrecord(work: Path, pictures, chosen, class_names, *, shard_size: int, **_: Any) -> dict[str, Any]:
-    """`photos-00000-of-00030.tfrecord`, ...: `tf.train.Example` with the PNG file, the label, and where it is from."""
+    """`train-00000-of-00024.tfrecord`, ...: `tf.train.Example` with the PNG file, the label, and where it is from."""
     import tensorflow as tf
 
-    shards = -(-len(chosen) // shard_size)
-    writer: Any = None
-    for index, (record, _path, body) in enumerate(pictures):
-        if index % shard_size == 0:
-            if writer:
-                writer.close()
-            writer = tf.io.TFRecordWriter(str(work / f"photos-{index // shard_size:05d}-of-{shards:05d}.tfrecord"))
+    shards = {split: -(-count // shard_size) for split, count in _counts(chosen).items()}
+    writers: dict[str, Any] = {}
+    done: collections.Counter[str] = collections.Counter()
+    for record, _path, body in pictures:
+        split = record["split"]
+        if done[split] % shard_size == 0:
+            if split in writers:
+                writers[split].close()
+            name = f"{split}-{done[split] // shard_size:05d}-of-{shards[split]:05d}.tfrecord"
+            writers[split] = tf.io.TFRecordWriter(str(work / name))
+        done[split] += 1
         texts = {
             "image/encoded": body,
             "image/format": b"png",
             "image/class/text": record["class"].encode(),
+            "image/split": split.encode(),
             "image/id": record["id"].encode(),
             "image/licence": record["licence"].encode(),
             "image/attribution": record["attribution"].encode(),
@@ -139,8 +165,9 @@ def _tfrecord(work: Path, pictures, chosen, class_names, *, shard_size: int, **_
         }
         label = tf.train.Int64List(value=[class_names.index(record["class"])])
         features["image/class/label"] = tf.train.Feature(int64_list=label)
-        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
-    writer.close()
+        writers[split].write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    for writer in writers.values():
+        writer.close()
     return {"shards": shards}
 
 

@@ -17,7 +17,8 @@ import urllib3
 
 from data_tools.command import report
 from data_tools.errors import DataError
-from data_tools.flickr.store import MAX_HOLD, Store
+from data_tools.flickr.lanes import MAX_HOLD, Lane
+from data_tools.flickr.store import Store
 
 _FLICKR_HOSTS = ("flickr.com", "staticflickr.com")  # and their subdomains, by HTTPS
 _MAX_REDIRECTS = 4
@@ -63,7 +64,7 @@ class Manners:
 
     Attributes:
         endpoint: address of the API; its host may serve pictures, too, beside Flickr's.
-        rate: requests per hour in this lane, redirects and repeated requests included.
+        rate: requests per hour, redirects and repeated requests included.
         retries: how often a failed request is repeated.
         retry_wait: seconds before the first repetition, doubled each time.
         timeout: seconds without a byte after which a request has failed.
@@ -77,14 +78,20 @@ class Manners:
 
 
 class Fetcher:
-    """Asks for one address after the other in a lane of its own (`"api"`, `"images"`), which the store paces."""
+    """Asks for one address after the other.
 
-    def __init__(self, store: Store, lane: str, manners: Manners) -> None:
+    Args:
+        store: where faults are counted.
+        kind: of requests, `"api"` or `"images"`; each has its own pace, and so has each `key`.
+    """
+
+    def __init__(self, store: Store, kind: str, manners: Manners, key: str = "") -> None:
         self.stopping = threading.Event()
         self._store = store
-        self._lane = lane
+        self._kind = kind
         self._manners = manners
         self._origin = _origin(manners.endpoint)
+        self._lane = Lane(kind, self._origin, key)
         self._local = threading.local()
         self._turn = threading.Lock()
 
@@ -113,13 +120,13 @@ class Fetcher:
             try:
                 return read(self._follow(url, parameters, max_bytes))
             except Fault as fault:
-                self._store.count(self._lane, str(fault))
+                self._store.count(self._kind, str(fault))
                 if fault.wait is not None and fault.wait > MAX_HOLD:
-                    self._store.hold(self._lane, MAX_HOLD)
+                    self._lane.hold(MAX_HOLD)
                     wait = f"{fault.wait:,.0f} s"
                     raise DataError(f"the server asks to wait {wait}: run the command again then") from None
                 if fault.wait is not None:
-                    self._store.hold(self._lane, fault.wait)
+                    self._lane.hold(fault.wait)
                 if fault.final or attempt == self._manners.retries:
                     raise
                 if fault.wait is None:
@@ -178,7 +185,7 @@ class Fetcher:
     def _told_to_wait(self, status: int, header: str | None) -> Fault:
         seconds = _seconds(header or "")
         if seconds is None and status == 429:
-            self._store.hold(self._lane, self._manners.retry_wait)
+            self._lane.hold(self._manners.retry_wait)
         return Fault(f"status {status}{'' if seconds is None else ' with Retry-After'}", wait=seconds, unreachable=True)
 
     def _session(self) -> requests.Session:
@@ -192,7 +199,7 @@ class Fetcher:
     def _await_turn(self) -> None:
         interval = 3600 / self._manners.rate
         with self._turn:
-            while (wait := self._store.turn(self._lane, interval)) > 0:
+            while (wait := self._lane.turn(interval)) > 0:
                 if wait > max(interval, _SAID):
                     report(f"waiting {wait:,.0f} s, as the server asked")
                 self._sleep(wait)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from data_tools import files
+from data_tools import files, splits
 from data_tools.flickr.store import BY_ID, Store
 
 _CHANGES = "cut and resized"
@@ -39,6 +39,7 @@ def records(store: Store) -> Iterator[dict[str, Any]]:
             "tags": row["tags"],
             "query": row["query"],
             "class": row["class"],
+            "split": splits.split_of_photograph(row["owner"], row["id"]),
             "date_taken": row["date_taken"],
             "date_upload": _date(row["date_upload"]),
             "date_found": _date(row["date_found"]),

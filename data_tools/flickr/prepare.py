@@ -24,12 +24,15 @@ def prepare_picture(body: bytes, size: int, fit: str) -> Image.Image:
 
     In this order: turned upright as EXIF says; transparency laid on black; colours brought from the embedded profile
     to sRGB; the centre square cut out (`"crop"`), or nothing (`"pad"`); resized with antialiasing (Pillow's bicubic);
-    `"pad"` fills up with black, evenly on both sides.
+    `"pad"` fills up with black, evenly on both sides. The picture carries nothing but its pixels, so that the same
+    bytes give the same file whenever it is prepared.
 
     Raises:
         Unusable: for a file that is no whole picture of allowed size.
     """
     picture = to_srgb(open_picture(body))
+    # Pillow would write it into the PNG: the profile that was converted to, for one, with the time at which it was made
+    picture.info = {}
     if fit == "crop":
         return pictures.square(picture, size)
     scale = size / max(picture.size)

@@ -53,12 +53,14 @@ def write_status(store: Store, counts: dict[str, Any]) -> None:
 
 def table(counts: dict[str, Any]) -> str:
     """The counts as text for a person."""
-    lines = [f"{'class':24}{'search':>9}{'target':>9}" + "".join(f"{state.replace('_', ' '):>12}" for state in _STATES)]
+    lines = [
+        f"{'class':24}{'search':>11}{'target':>9}" + "".join(f"{state.replace('_', ' '):>12}" for state in _STATES)
+    ]
     for query in counts["queries"]:
         numbers = "".join(f"{query[state]:12,}" for state in _STATES)
-        lines.append(f"{query['class'][:23]:24}{query['search']:>9}{query['target']:9,}{numbers}  {query['reason']}")
+        lines.append(f"{query['class'][:23]:24}{query['search']:>11}{query['target']:9,}{numbers}  {query['reason']}")
     total = "".join(f"{counts['photographs'][state]:12,}" for state in _STATES)
-    lines.append(f"{'all':42}{total}")
+    lines.append(f"{'all':44}{total}")
     for size, count in counts["prepared"].items():
         lines.append(f"prepared at {size} x {size}: {count:,}")
     for title, key in (("reasons:", "reasons"), ("on the way:", "faults")):

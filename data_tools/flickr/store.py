@@ -8,7 +8,6 @@ import os
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,14 @@ from data_tools import files
 from data_tools.errors import DataError
 
 NAME = "collection.sqlite"
-_VERSION = 1
+_VERSION = 2
 
 # state of a photo: found -> downloaded, or failed (tried again by the next download), or set_aside with its reason
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queries (
     key TEXT PRIMARY KEY, class TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL, target INTEGER NOT NULL,
-    licences TEXT NOT NULL, cursor INTEGER NOT NULL, page INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL
+    licences TEXT NOT NULL, cursor INTEGER NOT NULL, page INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    anchor TEXT NOT NULL DEFAULT '', top INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS photos (
     id TEXT PRIMARY KEY, query TEXT NOT NULL, class TEXT NOT NULL, title TEXT NOT NULL, owner TEXT NOT NULL,
@@ -39,11 +39,17 @@ CREATE TABLE IF NOT EXISTS prepared (
     photo TEXT NOT NULL, size INTEGER NOT NULL, fit TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
     PRIMARY KEY (photo, size)
 );
-CREATE TABLE IF NOT EXISTS lanes (name TEXT PRIMARY KEY, last REAL NOT NULL, not_before REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS events (stage TEXT NOT NULL, what TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (stage, what));
 """
-MAX_HOLD = 3600.0  # seconds; a server that asks for more ends the command instead
+# Layout 1 had its rates in the collection, and called queries done on one answer that was empty: they are asked again,
+# from where they stood.
+_FROM_LAYOUT_1 = """
+ALTER TABLE queries ADD COLUMN anchor TEXT NOT NULL DEFAULT '';
+ALTER TABLE queries ADD COLUMN top INTEGER NOT NULL DEFAULT 0;
+UPDATE queries SET state = 'open', reason = '' WHERE state = 'done';
+DROP TABLE IF EXISTS lanes;
+"""
 _PREPARED = "FROM prepared JOIN photos ON id = photo WHERE state = 'downloaded'"
 BY_ID = "ORDER BY length(id), id"
 # what files and folders are named after
@@ -90,10 +96,17 @@ class Store:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
+            if version not in range(_VERSION + 1):
                 raise DataError(
                     f"{path} has the layout {version}, this program knows {_VERSION}: use the newer program"
                 )
+            if version == 1:
+                self._connection.execute("BEGIN IMMEDIATE")  # another process may be doing it, too
+                if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                    for statement in _FROM_LAYOUT_1.split(";\n"):
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA user_version={_VERSION}")
+                self._connection.execute("COMMIT")
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version={_VERSION}")
         except sqlite3.Error as error:
@@ -192,33 +205,6 @@ class Store:
             *(stage, what, times),
         )
 
-    def turn(self, lane: str, interval: float) -> float:
-        """Take the next turn of a lane of requests: 0 if it is taken, else the seconds until asking again.
-
-        The time of the last turn is in the file, so that stopping and starting again does not gain one.
-        """
-        now = time.time()
-        with self.transaction():
-            row = self.rows("SELECT last, not_before FROM lanes WHERE name = ?", lane)
-            last, not_before = row[0] if row else (0.0, 0.0)
-            # a clock that was set back must not stop the lane for longer than one turn
-            wait = max(min(last + interval - now, interval), not_before - now if not_before - now <= MAX_HOLD else 0.0)
-            if wait > 0:
-                return wait
-            self.write(
-                "INSERT INTO lanes VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET last = excluded.last", lane, now
-            )
-        return 0.0
-
-    def hold(self, lane: str, seconds: float) -> None:
-        """No turn in this lane for so many seconds; after a restart, too."""
-        until = time.time() + min(seconds, MAX_HOLD)
-        self.write(
-            "INSERT INTO lanes VALUES (?, 0, ?) ON CONFLICT (name) DO UPDATE SET not_before = "
-            "max(not_before, excluded.not_before)",
-            *(lane, until),
-        )
-
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
@@ -227,6 +213,7 @@ class Prepared:
     class_name: str
     file: str
     fit: str
+    owner: str
 
 
 class Snapshot:
@@ -246,8 +233,8 @@ class Snapshot:
 
     def prepared(self, size: int) -> list[Prepared]:
         """The photographs that are prepared at so many pixels."""
-        columns = f"SELECT class, prepared.file, fit {_PREPARED} AND size = ?"
-        return [Prepared(*row) for row in self._rows(columns, (str, str, str), size)]
+        columns = f"SELECT class, prepared.file, fit, owner {_PREPARED} AND size = ?"
+        return [Prepared(*row) for row in self._rows(columns, (str, str, str, str), size)]
 
     def _rows(self, query: str, types: tuple[type, ...], *values: int) -> list[tuple]:
         found = self._connection.execute(query, values).fetchall()

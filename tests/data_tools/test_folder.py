@@ -74,6 +74,60 @@ def test_what_a_mac_or_a_viewer_left_behind_is_passed_over(root):
     assert len(folder.load("train", image_size=16, data_dir=root / "flat")) == 1
 
 
+def test_links_count_as_what_they_lead_to(root, tmp_path_factory):
+    """To an image, to a class and to a folder inside one, out of the folder, too."""
+    own = folder.load("train", image_size=16, data_dir=root)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for name in ("single.png", "class/0.png", "part/0.png", "part/deep/1.png", "part/.hidden/2.png"):
+        write(elsewhere / name, colour=(1, 2, 3))
+    (root / "train" / "ant" / "9.png").symlink_to(elsewhere / "single.png")
+    (root / "train" / "bee").symlink_to(elsewhere / "class")
+    (root / "train" / "cat" / "part").symlink_to(elsewhere / "part")
+    (root / "train" / "cat" / "link to nothing").symlink_to(elsewhere / "nothing")
+    (elsewhere / "part" / "notes.txt").write_text("no image")
+    listing = folder.listing("train", data_dir=root)
+    assert [name for name in listing.names if name not in ("ant/0.png", "ant/1.png", "ant/2.png")] == [
+        *("ant/9.png", "bee/0.png", "cat/0.png", "cat/1.png", "cat/2.png", "cat/part/0.png", "cat/part/deep/1.png")
+    ]
+    data = folder.load("train", image_size=16, data_dir=root)
+    assert data.class_names == ("ant", "bee", "cat") and len(data) == len(own) + 4
+    assert data.images[3, 8, 8].tolist() == [1, 2, 3]
+    assert folder.not_images(listing) == 2  # the notes, and the link to nothing
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [("cat/loop", "."), ("cat/loop", ".."), ("loop", "."), ("kitten", "cat"), ("ant/more", "../cat")],
+)
+def test_a_folder_that_is_reached_twice_is_refused(root, place, target):
+    (root / "train" / place).symlink_to(target)
+    with pytest.raises(
+        DataError, match="is the folder .* again, by a link or a mount, and its images would count twice"
+    ):
+        folder.listing("train", data_dir=root)
+
+
+def test_links_that_multiply_are_refused_at_once(tmp_path):
+    """Two links to the next folder in each of thirty: a thousand million ways to the last one."""
+    for index in range(30):
+        (tmp_path / "far" / str(index)).mkdir(parents=True)
+        for name in "ab":
+            (tmp_path / "far" / str(index) / name).symlink_to(tmp_path / "far" / str(index + 1))
+    write(tmp_path / "far" / "30" / "0.png")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat").symlink_to(tmp_path / "far" / "0")
+    with pytest.raises(DataError, match="again, by a link"):
+        folder.listing("train", data_dir=tmp_path / "photos")
+
+
+@pytest.mark.parametrize("place", ["ant/7.png", "ant/inside/7.png"])
+def test_an_image_that_is_a_link_to_nothing_is_named(root, place):
+    (root / "train" / place).parent.mkdir(exist_ok=True)
+    (root / "train" / place).symlink_to("gone.png")
+    with pytest.raises(DataError, match=r"7\.png is a link to nothing: mend or remove it"):
+        folder.listing("train", data_dir=root)
+
+
 def test_centre_crop_and_resize_are_pillows(root):
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))

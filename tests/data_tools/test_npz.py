@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_tools import command as commands
-from data_tools import folder, npz, reptiles
+from data_tools import npz, reptiles, splits
 from data_tools.errors import DataError, NoSplitError
 from data_tools.flickr import __main__ as flickr
 from data_tools.flickr.store import Store
@@ -330,8 +330,9 @@ def test_what_the_collector_exports_as_an_array_is_read(tmp_path, sources):
     to = tmp_path / "array"
     arguments = ["export", "--output", collection, "--size", 64, "--format", "array", "--to", to, "--debug"]
     assert commands.run(flickr.main, [*map(str, arguments)]) == 0
-    by_id = folder.load("train", image_size=64, data_dir=collection / "prepared" / "64")  # as both are sorted here
-    assert load(to, image_size=64).fingerprint() == by_id.fingerprint()
+    for split in splits.SPLITS:  # by id in one, by class and id in the other, which is the same here
+        expected = reptiles.load(split, image_size=64, data_dir=collection)
+        assert npz.load(split, image_size=64, data_dir=to).fingerprint() == expected.fingerprint()
     with pytest.raises(DataError, match="packed array of a collection: use --dataset npz"):
         reptiles.load("train", image_size=64, data_dir=to)
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 import data_tools
-from data_tools import cache, folder, packing, pictures, resized
+from data_tools import blocks, cache, folder, packing, pictures, resized
 from data_tools.cache import CACHE_VARIABLE, cache_folder
 from data_tools.errors import DataError
 
@@ -62,13 +63,13 @@ def test_it_is_packed_once_into_the_cache_and_mapped(root, reads):
         np.testing.assert_array_equal(data.images[index], pictures.read_image(root / name, 16))
     assert load(root).fingerprint() == data.fingerprint() and len(reads) == 30
     pack = pack_of(root)
-    assert sorted(path.name for path in pack.iterdir()) == ["images.npy", "lock", "manifest.json"]
+    assert sorted(path.name for path in pack.iterdir()) == ["blocks.json", "images.npy", "lock", "manifest.json"]
     manifest = json.loads((pack / "manifest.json").read_text())
     assert manifest["folder"] == str(root) and manifest["rule"]["image_size"] == 16 and manifest["num_images"] == 30
 
 
 def test_packs_stand_where_they_always_stood(root):
-    """The names written out: a pack that an older version made is still found."""
+    """The names written out, so that packs are found again."""
     load(root)
     rule = (
         "{'image_size': 16, 'channels': 3, "
@@ -250,6 +251,89 @@ def test_a_damaged_pack_is_made_again(root, damage):
     whole = load(root).fingerprint()
     damage(pack_of(root) / "images.npy")
     assert load(root).fingerprint() == whole
+
+
+def forget(monkeypatch):
+    """As a new process would begin."""
+    monkeypatch.setattr(blocks, "_seen", set())
+
+
+def test_a_pack_whose_bytes_have_changed_is_made_again(root, reads, monkeypatch, capsys):
+    whole = load(root).fingerprint()
+    path = pack_of(root) / "images.npy"
+    forget(monkeypatch)
+    assert load(root).fingerprint() == whole and len(reads) == 30
+    status = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(5_000)
+        file.write(b"\x00\xff\x00\xff")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as when a disk forgets
+    forget(monkeypatch)
+    assert load(root).fingerprint() == whole and len(reads) == 60
+    assert "is damaged: packing it again" in capsys.readouterr().err
+
+
+def test_a_pack_is_checked_once_in_a_process(root, monkeypatch):
+    load(root)
+    forget(monkeypatch)
+    hashed = []
+    monkeypatch.setattr(blocks, "_chosen", lambda *given: hashed.append(given) or [0])
+    assert len(load(root)) == len(load(root)) == 30 and len(hashed) == 1
+
+
+def test_a_pack_of_an_older_version_without_hashes_is_made_again_once(root, reads):
+    whole = load(root).fingerprint()
+    (pack_of(root) / "blocks.json").unlink()
+    assert load(root).fingerprint() == load(root).fingerprint() == whole and len(reads) == 60
+
+
+@pytest.fixture
+def nobody():
+    """Ends to be the superuser, whom no permission stops, and is it again afterwards."""
+    user = os.geteuid()
+    if user == 0:
+        os.setresuid(65534, 65534, user)
+    yield
+    if user == 0:
+        os.setresuid(user, user, user)
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """A pack and a resized array in a cache that may only be read: folder, pixels, and the place of the pack."""
+    with tempfile.TemporaryDirectory() as name:
+        place, pixels = Path(name), np.arange(96, dtype=np.uint8).reshape(2, 4, 4, 3)
+        Image.new("RGB", (20, 20), (9, 8, 7)).save(place / "0.png")
+        monkeypatch.setenv(CACHE_VARIABLE, str(place / "cache"))
+        load(place), resized.kept(pixels, 8, 3)
+        forget(monkeypatch)
+        made = [place, *(path for path in (place / "cache").rglob("*"))]
+        for path in [*made, place / "cache"]:
+            os.chmod(path, 0o555 if path.is_dir() else 0o444)
+        yield place, pixels, pack_of(place)
+        for path in [*made, place / "cache"]:
+            if path.is_dir():
+                os.chmod(path, 0o755)
+
+
+def test_a_good_pack_in_a_cache_that_cannot_be_written_is_read(read_only, reads, nobody):
+    place, pixels, _ = read_only
+    assert load(place).images[0, 8, 8].tolist() == [9, 8, 7] and not reads
+    assert resized.kept(pixels, 8, 3).shape == (2, 8, 8, 3)
+
+
+def test_a_bad_pack_in_a_cache_that_cannot_be_written_is_said(read_only, request):
+    place, pixels, pack = read_only
+    for path in (pack, next((place / "cache" / "resized").iterdir())):
+        os.chmod(path / "images.npy", 0o644)
+        with open(path / "images.npy", "r+b") as file:
+            file.seek(-3, os.SEEK_END)
+            file.write(b"bad")
+    request.getfixturevalue("nobody")
+    with pytest.raises(DataError, match="cannot be written.*TFGAN_SUITE_CACHE"):
+        load(place)
+    with pytest.raises(DataError, match="cannot be written.*TFGAN_SUITE_CACHE"):
+        resized.kept(pixels, 8, 3)
 
 
 def test_a_folder_that_changes_meanwhile_is_refused(root, monkeypatch):

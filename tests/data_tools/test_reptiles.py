@@ -8,6 +8,7 @@ import pytest
 
 from data_tools import packing, reptiles, splits
 from data_tools.errors import DataError, NoSplitError
+from data_tools.flickr.manifest import write_manifest
 from data_tools.flickr.store import Store
 from data_tools.pictures import read_image
 
@@ -83,6 +84,40 @@ def test_each_photograph_is_in_one_split_and_stays_there(collection, with_state)
     assert len(after) == 23 and after.items() < before.items()
 
 
+OWNERS = [f"{number}@N01" for number in range(12)]
+
+
+@pytest.mark.parametrize("source", ["state", "manifest", "nothing"])
+def test_nobodys_photographs_stand_in_two_splits(collection, source):
+    """Of photographs whose owner nobody knows, each is as one of a person of its own."""
+    with Store(collection) as store:
+        for index in range(30):
+            identity = str(1000 * (1 + index // 15) + index % 15)
+            store.update("photos", "id", identity, owner=OWNERS[index % 12])
+        write_manifest(store)
+        owners = {row["id"]: row["owner"] for row in store.rows("SELECT id, owner FROM photos")}
+    if source != "state":
+        (collection / "collection.sqlite").unlink()
+    manifest = collection / "manifest.jsonl"
+    if source == "nothing":
+        manifest.unlink()
+    else:
+        lines = ["7", "[1", "{}", '{"id": [], "owner": "x"}', '{"id": "1000", "owner": 3}', "[" * 100_000, "\udcff"]
+        manifest.write_text(manifest.read_text() + "\n".join(lines), errors="surrogateescape")
+    found, _ = splits_of(collection)
+    assert len(found) == 30
+    per_owner = {owner: {found[identity] for identity in found if owners[identity] == owner} for owner in OWNERS}
+    if source == "nothing":
+        assert max(map(len, per_owner.values())) > 1
+        assert found == {identity: splits.split_of(identity) for identity in found}
+    else:
+        assert {len(split) for split in per_owner.values()} == {1}
+        assert {owner for owner, (split,) in per_owner.items() if split == "test"} == {"6@N01"}
+        assert {owner for owner, (split,) in per_owner.items() if split == "selection"} == {"10@N01"}
+    listing = reptiles.listing("test", data_dir=collection, image_size=64)
+    assert listing.class_names == ("ant", "cat")
+
+
 def test_the_splits_are_packed_apart(collection, monkeypatch):
     first = {split: reptiles.load(split, image_size=64, data_dir=collection).fingerprint() for split in splits.SPLITS}
     monkeypatch.setattr(packing, "read_image", None)  # nothing is read again
@@ -98,7 +133,7 @@ def test_about_a_tenth_is_for_the_test_and_a_tenth_for_selection():
 def test_a_collection_of_one_photograph_has_no_other_split(collection):
     write(collection, "UPDATE photos SET state = 'set_aside' WHERE id != '1001'")
     assert len(load(collection)) == 1
-    with pytest.raises(NoSplitError, match="so few photographs, 1, that none is for 'test'"):
+    with pytest.raises(NoSplitError, match="photographs of so few people, 1, that none is for 'test'"):
         reptiles.load("test", image_size=64, data_dir=collection)
 
 

@@ -83,6 +83,7 @@ def known(tmp_path):
         assert len({record["id"] for record in records}) == len(records)
         return {record["id"]: record for record in records}
 
+    read.collection = tmp_path / "collection"
     return read
 
 

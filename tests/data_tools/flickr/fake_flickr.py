@@ -27,6 +27,17 @@ LICENCES = [
     (11, "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/"),
 ]
 NEWEST = 1_700_000_000
+# well-formed answers that are not what was asked for, whatever was
+ODD_SHAPES = {
+    "no photos": {"stat": "ok"},
+    "null": {"stat": "ok", "photos": None, "licenses": None},
+    "list": {"stat": "ok", "photos": [], "licenses": [1]},
+    "null list": {"stat": "ok", "photos": {"total": 3, "photo": None}, "licenses": {"license": None}},
+    "no objects": {"stat": "ok", "photos": {"total": 3, "photo": [None, 7]}, "licenses": {"license": ["by"]}},
+    "a list": [],
+}
+# pages of the right shape that leave something out
+ODD_PAGES = ("skipped", "shifted", "empty", "nothing", "repeated", "bare", "short")
 PHOTOGRAPHS = os.environ.get("REPTILE_PHOTOS")
 
 
@@ -59,9 +70,9 @@ class FakeFlickr(http.server.ThreadingHTTPServer):
     request_queue_size = 128
     API_FAULTS = (
         *("429 after", "429", "500", "503", "stall", "truncated", "html", "elsewhere", "reset", "fail"),
-        *("empty", "repeated", "shifted"),
+        *(*ODD_PAGES, *ODD_SHAPES),
     )
-    IMAGE_FAULTS = ("429 after", "429", "500", "503", "stall", "truncated", "html", "elsewhere", "reset")
+    IMAGE_FAULTS = ("429 after", "429", "500", "503", "stall", "truncated", "html", "elsewhere", "reset", "cut")
 
     def __init__(self, photos=(), *, fault_rate=0.0, seed=0, stall=2.0, per_page=100, cap=300):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -101,14 +112,21 @@ class FakeFlickr(http.server.ThreadingHTTPServer):
         if start + size > self.cap:  # Flickr repeats the last page it has
             start = max(0, self.cap - size)
         some = found[start : start + size]
-        if fault == "empty":
+        if fault in ("empty", "nothing"):
             some = []
+            found = [] if fault == "nothing" else found  # as if there were no results at all
+        elif fault == "skipped" and some != every[:size]:
+            some = some[len(some) // 2 + 1 :] or some
+        elif fault == "short":  # the results seem to end here
+            some = found = some[: len(some) // 2 + 1]
         elif fault == "repeated":  # the first page of all, as if the upload date had been passed over
             some = every[:size]
         elif fault == "shifted":
             newer = [photo for photo in every if photo not in found][-5:]
             some = newer + some[: size - len(newer)]
         entries = [{**photo.entry, "url_m": self.address(photo)} for photo in some]
+        if fault == "bare":  # as if no extras had been asked for
+            entries = [{name: entry[name] for name in ("id", "owner", "title", "dateupload")} for entry in entries]
         if self.echo_key:
             entries = [{**entry, "title": f"{entry['title']} {arguments['api_key']}"} for entry in entries]
         return {
@@ -153,6 +171,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             content = {"stat": "fail", "code": 100, "message": f"Invalid API Key {arguments['api_key']}"}
         elif fault == "fail":
             content = {"stat": "fail", "code": 105, "message": "Service currently unavailable"}
+        elif fault in ODD_SHAPES:
+            content = ODD_SHAPES[fault]
         elif arguments["method"] == "flickr.photos.licenses.getInfo":
             licences = [{"id": number, "name": name, "url": url} for number, name, url in LICENCES]
             content = {"licenses": {"license": licences}, "stat": "ok"}
@@ -169,8 +189,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif photo.moved_to:
             self.send(b"", "text/plain", 302, Location=photo.moved_to)
         else:
-            self.send(photo.body, photo.media_type, truncated=fault == "truncated")
-            if fault != "truncated" and photo.media_type.startswith("image/"):
+            body = photo.body[: len(photo.body) // 2] if fault == "cut" else photo.body  # a cut body of the length told
+            self.send(body, photo.media_type, truncated=fault == "truncated")
+            if fault not in ("truncated", "cut") and photo.media_type.startswith("image/"):
                 with self.server.lock:
                     self.server.delivered[photo.id] += 1
 

@@ -3,6 +3,7 @@
 import io
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -26,6 +27,13 @@ def png(picture):
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+def test_a_grey_picture_of_16_bits_passes():
+    grey = np.asarray(originals()[0].convert("L"), dtype=np.uint16) * 257
+    facts = examine(png(Image.fromarray(grey)), Rules())
+    near = int(facts.phash, 16) ^ int(perceptual_hash(originals()[0].convert("L")), 16)
+    assert facts.extension == "png" and near.bit_count() == 0
 
 
 def test_bombs_are_refused_before_they_are_unpacked():

@@ -88,6 +88,45 @@ def test_a_network_that_answers_in_the_servers_place_loses_nothing(searched, col
     assert {record["state"] for record in known().values()} == {"downloaded"}
 
 
+def test_a_picture_that_is_cut_on_its_way_is_fetched_anew(searched, collect, known, tmp_path):
+    server = searched(count=2)
+    server.script.extend(["cut", "cut", None, "cut", None])
+    assert collect(server, "download", "--workers", 1) == 0
+    assert {record["state"] for record in known().values()} == {"downloaded"}
+    for identity, record in known().items():
+        assert (tmp_path / "collection" / record["original"]).read_bytes() == server.photos[identity].body
+
+
+def test_a_broken_picture_is_asked_for_again_by_the_next_download(searched, collect, known, tmp_path):
+    server = searched(count=2)
+    whole = server.photos["1001"].body
+    server.photos["1001"].body = whole[:-500]
+    assert collect(server, "download") == 0
+    assert known()["1001"]["state"] == "set_aside" and known()["1001"]["reason"].startswith("broken: ")
+    aside = tmp_path / "collection" / known()["1001"]["original"]
+    assert aside.read_bytes() == whole[:-500] and server.delivered == {"1000": 1, "1001": 3}
+    assert collect(server, "download") == 0  # the same again: once is enough
+    assert known()["1001"]["state"] == "set_aside" and server.delivered == {"1000": 1, "1001": 4}
+    server.photos["1001"].body = whole
+    assert collect(server, "download") == 0
+    assert known()["1001"]["state"] == "downloaded" and known()["1001"]["reason"] == ""
+    assert (tmp_path / "collection" / known()["1001"]["original"]).read_bytes() == whole and not aside.exists()
+    assert server.delivered == {"1000": 1, "1001": 5}
+
+
+def test_a_picture_that_is_cut_elsewhere_each_time_is_not_held_to_be_broken(searched, collect, known):
+    server = searched(count=1)
+    whole, sizes = server.photos["1000"].body, iter(range(100, 2000, 100))
+
+    class Handler(server.RequestHandlerClass):
+        def picture(self, path, fault):
+            self.send(whole[: next(sizes)], "image/jpeg")
+
+    server.RequestHandlerClass = Handler
+    assert collect(server, "download") == 0
+    assert (known()["1000"]["state"], known()["1000"]["reason"]) == ("failed", "refused: broken picture")
+
+
 def test_what_failed_before_comes_last(searched, collect):
     server = searched(count=3)
     server.photos["1000"].status = 403

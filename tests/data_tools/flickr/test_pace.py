@@ -9,10 +9,14 @@ import time
 
 import pytest
 
+from data_tools import cache
+from data_tools.errors import DataError
 from data_tools.flickr import fetching
 from data_tools.flickr.fetching import _seconds
-from data_tools.flickr.store import Store
-from tests.data_tools.flickr.fake_flickr import FakeFlickr, Photo
+from data_tools.flickr.lanes import Lane
+from tests.data_tools.flickr.fake_flickr import KEY, FakeFlickr, Photo
+
+SERVER = ("https", "api.flickr.com", 443)
 
 
 def faults(tmp_path):
@@ -27,7 +31,7 @@ def test_a_fault_that_passes_costs_nothing_but_time(searched, collect, known, tm
     assert known()["1000"]["state"] == "downloaded"
     assert server.faults[kind] == 2
     told = {"429 after": "status 429 with Retry-After", "stall": "time-out", "truncated": "truncated body",
-            "html": "wrong content type", "elsewhere": "redirect to another host",
+            "html": "wrong content type", "elsewhere": "redirect to another host", "cut": "broken picture",
             "reset": "no connection"}  # fmt: skip
     assert faults(tmp_path)[f"images: {told.get(kind, f'status {kind}')}"] == 2
 
@@ -87,28 +91,60 @@ def test_an_endless_drip_is_a_time_out(searched, collect, known, monkeypatch):
     assert known()["1000"]["reason"] == "refused: time-out"
 
 
-def test_a_hold_outlives_the_process(tmp_path):
-    with Store(tmp_path / "new", create=True) as store:
-        assert store.turn("images", 0.001) == 0
-        store.hold("images", 20)
-    with Store(tmp_path / "new") as store:
-        assert 15 < store.turn("images", 0.001) <= 20
-        assert store.turn("api", 0.001) == 0
+def test_a_lane_is_of_a_kind_a_server_and_a_key():
+    lane = Lane("api", SERVER, "key")
+    assert lane.turn(100) == 0 and 99 < lane.turn(100) <= 100
+    for other in (Lane("images", SERVER, "key"), Lane("api", ("http", "127.0.0.1", 80), "key"), Lane("api", SERVER)):
+        assert other.turn(0.001) == 0
+    lane.hold(200)
+    assert 195 < Lane("api", SERVER, "key").turn(0.001) <= 200  # as another process would ask
+    assert not any("key" in path.name for path in (cache.cache_folder() / "lanes").iterdir())
 
 
-def test_a_clock_that_was_set_back_stops_nothing(tmp_path, monkeypatch):
-    with Store(tmp_path / "new", create=True) as store:
-        assert store.turn("images", 5) == 0
-        store.hold("images", 20)
-        now = time.time()
-        monkeypatch.setattr(time, "time", lambda: now - 86_400)
-        assert 0 < store.turn("images", 5) <= 5
+@pytest.mark.parametrize("content", [b"", b"\xff" * 50, b"nan inf\n", b"1 2 3", b"1e999 0"])
+def test_a_damaged_lane_stops_nothing(content):
+    lane = Lane("api", SERVER)
+    lane.hold(1)
+    [path] = (cache.cache_folder() / "lanes").iterdir()
+    path.write_bytes(content)
+    assert lane.turn(5) == 0 and 4 < lane.turn(5) <= 5
 
 
-def test_long_waits_are_told(searched, collect, capsys, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "file"))
+    with pytest.raises(DataError, match="cannot be written.*TFGAN_SUITE_CACHE"):
+        Lane("api", SERVER).turn(1)
+
+
+def test_a_clock_that_was_set_back_stops_nothing(monkeypatch):
+    lane = Lane("images", SERVER)
+    assert lane.turn(5) == 0
+    lane.hold(20)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    assert 0 < lane.turn(5) <= 5
+
+
+def test_the_rate_holds_for_a_key_whatever_the_folder(flickr, tmp_path, monkeypatch):
+    """Two processes with a collection each ask as often as one; one with another key is not held up by them."""
+    server = flickr([Photo(1_000 + index, ["gecko"]) for index in range(60)], per_page=20)
+    monkeypatch.setenv("FLICKR_API_KEY", KEY)
+    line = [sys.executable, "-m", "data_tools.flickr", "search", "--tags", "gecko", "--endpoint", server.endpoint]
+    processes = [
+        subprocess.Popen([*line, "--rate", "12000", "--output", str(tmp_path / name)], stdout=subprocess.DEVNULL)
+        for name in ("one", "two")
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    times = sorted(server.times["api"])
+    assert len(times) >= 10
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert times[-1] - times[0] >= (len(times) - 1) * 0.3 - 0.1 and sorted(gaps)[1] > 0.15  # but for jitter on the way
+
+
+def test_long_waits_are_told(searched, collect, capsys, monkeypatch):
     server = searched(count=1)
-    with Store(tmp_path / "collection") as store:
-        store.hold("images", 0.9)
+    Lane("images", ("http", "127.0.0.1", server.server_port)).hold(0.9)
     monkeypatch.setattr(fetching, "_SAID", 0.1)
     assert collect(server, "download") == 0
     assert "waiting 1 s, as the server asked" in capsys.readouterr().err

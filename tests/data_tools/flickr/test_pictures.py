@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from data_tools.flickr import prepare
 from data_tools.flickr.checks import Unusable
 from data_tools.flickr.prepare import prepare_picture
 from tests.data_tools.flickr.fake_flickr import jpeg, originals
@@ -105,6 +106,19 @@ def test_colour_profiles_are_brought_to_srgb():
     assert np.abs(changed.astype(int) - (20, 20, 230)).max() <= 3
     photograph = jpeg(originals()[0], icc_profile=exchanged)
     assert difference(prepare_picture(photograph, 108, "crop"), independent(photograph)) <= 1
+
+
+def test_prepared_bytes_do_not_depend_on_when_they_are_made(monkeypatch):
+    """A profile says when it was made; Pillow would write the one that was converted to into the PNG."""
+    body = jpeg(originals()[0], icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    files = []
+    for minute in (11, 42):
+        made = bytearray(prepare._SRGB.tobytes())
+        made[24:36] = np.array([2024, 5, 17, 10, minute, 0], ">u2").tobytes()  # the ICC header's date and time
+        monkeypatch.setattr(prepare, "_SRGB", ImageCms.ImageCmsProfile(io.BytesIO(bytes(made))))
+        files.append({fit: encoded(prepare_picture(body, 108, fit)) for fit in prepare.FITS})
+    assert files[0] == files[1]
+    assert all(b"iCCP" not in file for file in files[0].values())
 
 
 @pytest.mark.parametrize("profile", [b"no profile", b"\0" * 200, b""])
