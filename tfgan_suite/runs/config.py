@@ -130,6 +130,8 @@ class Config:
     """Steps between sample grids."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints, if the steps between them take longer; 0: by steps alone."""
     keep_checkpoints: int = 3
     """Newest checkpoints kept."""
     evaluate_every: int = 0
@@ -158,6 +160,7 @@ class Config:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
         if self.jit_compile and self.distribute != "none":
             raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
+        _require(self, "checkpoint_minutes", 0 <= self.checkpoint_minutes < float("inf"), "0 or more")
         _require(self, "num_classes", self.num_classes is None or self.num_classes >= 2, "at least 2")
         _require(self, "num_images", self.num_images >= 2, "at least 2")
         _require(self, "evaluate_every", self.evaluate_every >= 0, "0 or more")
