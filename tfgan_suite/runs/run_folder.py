@@ -70,9 +70,7 @@ class RunFolder:
             for folder in (self.samples, self.plots, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
 
-    def write_config(
-        self, settings: Config, fingerprint: str, class_names: tuple[str, ...], replicas: int = 1
-    ) -> None:
+    def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...], replicas: int = 1) -> None:
         """Write `config.json` of a new run: the whole configuration, what the data is, versions and machine."""
         record = {
             "config": settings.as_dict(),

@@ -7,6 +7,7 @@ configuration and the step.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def train(
         data: the training split.
         run: where log and checkpoints go; None on a worker that is not the chief, which writes nothing.
         watchers: pairs (every, function): `function(step)` is called after each multiple of `every` steps and after
-            the last; sample grids and scores are made so. The chief's alone are needed: the others wait meanwhile.
+            the last; sample grids and scores are made so, by the chief alone.
         strategy: in whose scope `gan` was built; the default strategy if None.
         workers: all processes of the run; this one alone if None.
         signals: what listens for them; if None, it is done here.
@@ -63,17 +64,14 @@ def train(
     total = settings.steps
     if total is None:
         raise ValueError("settings.steps must say how long to train. Received: steps=None")
-    if signals is None:
-        with StopSignals() as signals:
-            return train(gan, settings, data, run, watchers, strategy, workers, signals)
     workers = workers or Workers()
-    step = int(gan.step.numpy())
+    step, call_length = int(gan.step.numpy()), 1
     run_steps = compiled_steps(gan, settings, strategy)
     intervals = [settings.log_every, settings.checkpoint_every, *(every for every, _ in watchers)]
     records = _Records(gan, settings, run, step)
-    call_length = 1
-    note = "stopping after the first step, which is saved"
-    with TrainingProgress(step, total, settings.images_per_step) as progress, signals.remembering(note):
+    with TrainingProgress(step, total, settings.images_per_step) as progress, contextlib.ExitStack() as stack:
+        signals = signals or stack.enter_context(StopSignals())
+        stack.enter_context(signals.remembering("stopping after the first step, which is saved"))
         while step < total:
             boundary = min([total, *((step // every + 1) * every for every in intervals)])
             stop, count = workers.agree(signals.received, min(call_length, boundary - step))

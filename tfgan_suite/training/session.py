@@ -119,7 +119,8 @@ class _Training:
             go_on = self.workers.how_to_go_on(run.path)
             self.signals.meaning = f"stopped before the first step. {go_on}"
             report(f"run folder {run.path}")
-            self.workers.run = Path(self.workers.share(str(run.path).encode()).decode())
+            self.workers.run = run.path
+            self.workers.share(str(run.path).encode())
             self.workers.share_state(gan.state())
             watching = watchers(gan, settings, run, score, tensorboard)
             loop.train(gan, settings, data, run, watching, self.strategy, self.workers, self.signals)

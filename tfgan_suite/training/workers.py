@@ -284,7 +284,12 @@ def _jobs(config: dict[str, Any]) -> dict[str, list[str]]:
 
 def _of_others(error: tf.errors.OpError) -> bool:
     """Whether an operation failed because of another worker."""
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    )
     return isinstance(error, lost) or "Collective ops is aborted" in error.message
 
 
