@@ -61,24 +61,24 @@ def train(
         Interrupted: after Ctrl-C, SIGTERM or SIGHUP to any of the workers, when all is saved.
         SuiteError: for a loss or gradient that is not finite, or a file that cannot be written.
     """
-    total = settings.steps
+    total, workers = settings.steps, workers or Workers()
     if total is None:
         raise ValueError("settings.steps must say how long to train. Received: steps=None")
-    workers = workers or Workers()
     step, call_length = int(gan.step.numpy()), 1
-    run_steps = compiled_steps(gan, settings, strategy)
+    run_steps, records = compiled_steps(gan, settings, strategy), _Records(gan, settings, run, step)
     intervals = [settings.log_every, settings.checkpoint_every, *(every for every, _ in watchers)]
-    records = _Records(gan, settings, run, step)
+    go_on = workers.how_to_go_on(workers.run if run is None else run.path)
     with TrainingProgress(step, total, settings.images_per_step) as progress, contextlib.ExitStack() as stack:
         signals = signals or stack.enter_context(StopSignals())
         stack.enter_context(signals.remembering("stopping after the first step, which is saved"))
+        signals.meaning = f"stopped at once, what came after the last checkpoint is lost. {go_on}"
         while step < total:
             boundary = min([total, *((step // every + 1) * every for every in intervals)])
             stop, count = workers.agree(signals.received, min(call_length, boundary - step))
             if stop:
                 records.save(step)
                 workers.agree()  # none says that it is saved before it is
-                raise Interrupted(_stopped(step, total, run, workers), stop)
+                raise Interrupted(_stopped(step, total, go_on), stop)
             began = time.monotonic()
             finite = bool(run_steps(*gather(data, settings, step, count)))
             call_length = _next_length(count, call_length, time.monotonic() - began)
@@ -198,10 +198,9 @@ def _next_length(count: int, length: int, seconds: float) -> int:
     return min(fitting, 2 * length, _MOST_STEPS_PER_CALL)
 
 
-def _stopped(step: int, total: int, run: RunFolder | None, workers: Workers) -> str:
+def _stopped(step: int, total: int, go_on: str) -> str:
     where = f"at step {step} of {total}, saved" if step else "before the first step"
-    folder = workers.run if run is None else run.path
-    return f"stopped {where}. {workers.how_to_go_on(folder)}"
+    return f"stopped {where}. {go_on}"
 
 
 def _not_finite(logs: dict[str, float], step: int, run: RunFolder | None) -> str:

@@ -247,9 +247,10 @@ def restore(path: Path, gan: GAN, data: LabelledImages, settings: Config, replic
             f"the images of {settings.dataset} are not those that {path} was trained on: "
             f"give their place with --data-dir"
         )
-    there = {"versions": provenance.versions(), "machine": provenance.machine(), "replicas": replicas}
-    for name, now in there.items():
-        if record.get(name, replicas) != now:
+    began = {"replicas": replicas, **record}  # older runs do not say on how many
+    here = {"versions": provenance.versions(), "machine": provenance.machine(), "replicas": replicas}
+    for name, now in here.items():
+        if began.get(name) != now:
             report(f"note: {name} differ from the run's beginning, so it will not go on bit by bit as it would have")
     opened = open_run(path, gan=gan, may_be_new=True, report=report)
     if opened.checkpoint is None:

@@ -149,8 +149,8 @@ class Workers:
         unlike = [f"{name}: {theirs.get(name)} -> {value}" for name, value in mine.items() if theirs.get(name) != value]
         wishes = np.zeros(len(self.addresses) + 1, np.int64)
         wishes[self.rank] = bool(unlike)
-        found = np.flatnonzero(self._sum(wishes))
-        if len(found):
+        found = [int(rank) for rank in np.flatnonzero(self._sum(wishes))]
+        if found:
             details = "; ".join(unlike) or "its own message says where"
             raise UsageError(
                 f"{', '.join(self.name(rank) for rank in found)} differs from worker 0 in its {what} ({details})\n"

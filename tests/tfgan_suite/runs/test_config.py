@@ -206,6 +206,8 @@ def test_epochs_are_passes_of_the_discriminator():
         (["--batch-siz", "3"], "--batch-siz"),
         (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
         (["--batch-size", "x"], "--batch-size"),
+        (["--checkpoint-minutes", "-1"], "--checkpoint-minutes must be 0 or more. Received: -1.0"),
+        (["--checkpoint-minutes", "inf"], "--checkpoint-minutes must be 0 or more. Received: inf"),
         (["--jit-compile", "--distribute", "mirrored"], "--jit-compile works on one device"),
         (["--num-images", "1"], "--num-images must be at least 2. Received: 1"),
         (["--width", "-1"], "--width must be a positive number. Received: -1.0"),

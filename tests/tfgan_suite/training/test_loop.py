@@ -216,6 +216,16 @@ def test_a_signal_in_the_first_call_says_that_a_step_comes_first(tmp_path, monke
     assert checkpoints.path_of(tmp_path / "run" / "checkpoints", 1).is_file()
 
 
+def test_a_second_ctrl_c_does_not_wait_for_a_save(tmp_path):
+    def impatient(step):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="stopped at once, what came after the last checkpoint is lost"):
+        trained(tmp_path, watchers=[(6, impatient)])
+    assert checkpoints.newest_first(tmp_path / "run" / "checkpoints") == []
+
+
 def test_only_the_asked_number_of_checkpoints_is_kept(tmp_path):
     _, run = trained(tmp_path, dataclasses.replace(SETTINGS, checkpoint_every=2, keep_checkpoints=2))
     assert [path.name for path in checkpoints.newest_first(run.checkpoints)] == [

@@ -199,6 +199,20 @@ def test_another_number_of_workers_goes_on_and_says_so(place, whole):
 
 
 @pytest.mark.slow
+def test_of_three_workers_the_other_two_name_the_one_that_is_gone(place):
+    arguments = [*SMALL, "--steps", 60, "--run-dir", "three"]
+    arguments[arguments.index("--batch-size") + 1] = 9
+    crew = Crew(place, *arguments, count=3)
+    crew.wait_for(lambda: logged(place / "three") >= 10)
+    crew.processes[2].kill()
+    for error in crew.finish(1, 1, -9)[:2]:
+        assert f"worker 2 ({crew.addresses[2]})" in error and "gone, so worker" in error
+    Crew(place, "--resume", "three", count=3).finish(0, 0, 0)
+    Crew(place, *arguments[:-1], "three-undisturbed", count=3).finish(0, 0, 0)
+    assert_same_end(place / "three", place / "three-undisturbed")
+
+
+@pytest.mark.slow
 def test_workers_that_were_started_differently_refuse_to_begin(place):
     crew = Crew(place, *SMALL, "--run-dir", "odd", each={0: ["--steps", 20], 1: ["--steps", 30]})
     errors = crew.finish(2, 2)
