@@ -17,6 +17,7 @@ import shlex
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,8 @@ class Workers:
         except tf.errors.OpError as error:
             if not _of_others(error):
                 raise
-            raise SuiteError(self._gone(self._missing() or self._named(error), error)) from None
+            ended.set()
+            raise SuiteError(self._gone(self._named(error) or self._missing(error), error)) from None
         finally:
             ended.set()
 
@@ -215,12 +217,18 @@ class Workers:
             self._sums[len(vector)] = total
         return self._sums[len(vector)](tf.constant(vector)).numpy()
 
-    def _missing(self) -> list[int]:
-        """The workers whose addresses nobody answers at."""
-        return [rank for rank in self._others if not _answers(self.addresses[rank])]
+    def _missing(self, error: tf.errors.OpError) -> list[int]:
+        """The workers whose addresses nobody answers at; one that is being killed may still do for a moment."""
+        late = isinstance(error, tf.errors.DeadlineExceededError)
+        until = time.monotonic() + (0 if late else _GRACE)
+        while True:
+            missing = [rank for rank in self._others if not _answers(self.addresses[rank])]
+            if missing or time.monotonic() >= until:
+                return missing
+            time.sleep(0.1)
 
     def _named(self, error: tf.errors.OpError) -> list[int]:
-        """The workers that TensorFlow says have stopped sending heartbeats, though their addresses answer."""
+        """The workers that TensorFlow says have stopped sending heartbeats; it does not always say which."""
         tasks = re.findall(r"^/job:(\w+)/replica:\d+/task:(\d+)$", error.message, re.MULTILINE)
         chiefs = _jobs(_cluster())["chief"]
         ranks = {int(index) + (len(chiefs) if job == "worker" else 0) for job, index in tasks}
