@@ -14,7 +14,7 @@ class UsageError(SuiteError):
 
 
 class Interrupted(SuiteError):
-    """Ctrl-C or SIGTERM ended a run after it was saved; exit status 128 + signal, as shells expect."""
+    """Ctrl-C, SIGTERM or SIGHUP ended a command, with all saved; exit status 128 + signal, as shells expect."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -20,6 +20,7 @@ from tfgan_suite.runs import config, run_folder
 from tfgan_suite.runs.config import Config
 from tfgan_suite.runs.presets import PRESETS
 from tfgan_suite.runs.run_folder import RunFolder
+from tfgan_suite.training.stop_signals import StopSignals
 
 PROG = "python -m tfgan_suite.fit"
 if TYPE_CHECKING:
@@ -86,7 +87,12 @@ def main(argv: list[str]) -> None:
         raise UsageError("--tensorboard needs the package tensorboard: pip install 'tfgan_suite[tensorboard]'")
     if arguments.run_dir is not None:
         run_folder.require_new(arguments.run_dir)
-    load_tensorflow()
+    with StopSignals() as signals:
+        load_tensorflow()
+        _train_or_show(arguments, signals)
+
+
+def _train_or_show(arguments: Arguments, signals: StopSignals) -> None:
     from tfgan_suite.training import memory_needed, session
 
     with command.fitting(memory_needed.ADVICE):
@@ -94,7 +100,11 @@ def main(argv: list[str]) -> None:
             session.show(arguments.settings)
             return
         session.train_run(
-            arguments.settings, run_dir=arguments.run_dir, resume=arguments.resume, tensorboard=arguments.tensorboard
+            arguments.settings,
+            run_dir=arguments.run_dir,
+            resume=arguments.resume,
+            tensorboard=arguments.tensorboard,
+            signals=signals,
         )
 
 

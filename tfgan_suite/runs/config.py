@@ -66,7 +66,7 @@ else:
     Dataset = Literal[tuple(DATASETS)]
     Optimizer = Literal[tuple(OPTIMIZERS)]
 MOST_IMAGES = 10_000_000  # generated for a score
-_MOST_STEPS, _MOST_EPOCHS = 10**9, 10**6
+_MOST_STEPS, _MOST_EPOCHS, _MOST_MINUTES = 10**9, 10**6, 10**5
 _WIDEST = 64
 _LARGEST = 1e38  # of numbers that become float32
 _WHOLE_NUMBERS = {
@@ -149,6 +149,8 @@ class Config:
     """Steps between sample grids."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints, if the steps between them take longer; 0: by steps alone."""
     keep_checkpoints: int = 3
     """Newest checkpoints kept."""
     evaluate_every: int = 0
@@ -184,6 +186,7 @@ class Config:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
         if self.jit_compile and self.distribute != "none":
             raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
+        _require(self, "checkpoint_minutes", 0 <= self.checkpoint_minutes <= _MOST_MINUTES, f"from 0 to {_MOST_MINUTES:,}")
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

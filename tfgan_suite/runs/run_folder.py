@@ -131,7 +131,7 @@ class RunFolder:
             and isinstance(line.get("reference"), str | None)
         ]
 
-    def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...]) -> None:
+    def write_config(self, settings: Config, fingerprint: str, class_names: tuple[str, ...], replicas: int = 1) -> None:
         """Write `config.json` of a new run: the whole configuration, what the data is, versions and machine."""
         record = {
             "config": settings.as_dict(),
@@ -139,6 +139,7 @@ class RunFolder:
             "class_names": list(class_names),
             "versions": versions(),
             "machine": machine(),
+            "replicas": replicas,
         }
         files.replace_text(self.config_file, json.dumps(record, indent=2) + "\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from data_tools.errors import UsageError
@@ -26,18 +26,19 @@ def make_deterministic(settings: Config) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def strategy_of(settings: Config) -> tf.distribute.Strategy:
+def strategy_of(settings: Config, join: Callable[[], tf.distribute.Strategy] | None = None) -> tf.distribute.Strategy:
     """The `tf.distribute.Strategy` that `settings.distribute` names.
 
+    Args:
+        join: gives that of several workers.
+
     Raises:
-        UsageError: if the batch cannot be shared out equally, or TF_CONFIG does not describe the workers.
+        UsageError: if the batch cannot be shared out equally.
     """
     import tensorflow as tf
 
-    if settings.distribute == "multiworker":
-        if not os.environ.get("TF_CONFIG"):
-            raise UsageError("--distribute multiworker needs the environment variable TF_CONFIG of each worker")
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    if settings.distribute == "multiworker" and join is not None:
+        strategy = join()
     elif settings.distribute == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -49,12 +50,6 @@ def strategy_of(settings: Config) -> tf.distribute.Strategy:
             f"Received: {settings.batch_size}"
         )
     return strategy
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: the only one, or worker 0."""
-    resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_type or (resolver.task_type == "chief" or resolver.task_id == 0)
 
 
 def build(settings: Config) -> GAN:

@@ -7,8 +7,7 @@ configuration and the step.
 
 from __future__ import annotations
 
-import shlex
-import signal
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ from tfgan_suite.console.training_progress import TrainingProgress
 from tfgan_suite.runs import checkpoints
 from tfgan_suite.runs.config import Config
 from tfgan_suite.runs.run_folder import RunFolder
+from tfgan_suite.training.stop_signals import StopSignals
+from tfgan_suite.training.workers import Workers
 
 if TYPE_CHECKING:
     import keras
@@ -37,9 +38,11 @@ def train(
     gan: GAN,
     settings: Config,
     data: LabelledImages,
-    run: RunFolder,
+    run: RunFolder | None,
     watchers: list[tuple[int, Callable[[int], None]]],
     strategy: tf.distribute.Strategy | None = None,
+    workers: Workers | None = None,
+    signals: StopSignals | None = None,
 ) -> None:
     """Train from the present step of `gan` to `settings.steps`.
 
@@ -47,51 +50,82 @@ def train(
         gan: a compiled model; its state is changed.
         settings: with `steps` set.
         data: the training split.
-        run: where log and checkpoints go.
+        run: where log and checkpoints go; None on a worker that is not the chief, which writes nothing.
         watchers: pairs (every, function): `function(step)` is called after each multiple of `every` steps and after
-            the last; sample grids and scores are made so.
+            the last; sample grids and scores are made so, by the chief alone.
         strategy: in whose scope `gan` was built; the default strategy if None.
+        workers: all processes of the run; this one alone if None.
+        signals: what listens for them; if None, it is done here.
 
     Raises:
-        Interrupted: after Ctrl-C or SIGTERM, when all is saved.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP to any of the workers, when all is saved.
         SuiteError: for a loss or gradient that is not finite, or a file that cannot be written.
     """
-    total = settings.steps
+    total, workers = settings.steps, workers or Workers()
     if total is None:
         raise ValueError("settings.steps must say how long to train. Received: steps=None")
-    step = int(gan.step.numpy())
-    run_steps = compiled_steps(gan, settings, strategy)
+    step, call_length = int(gan.step.numpy()), 1
+    run_steps, records = compiled_steps(gan, settings, strategy), _Records(gan, settings, run, step)
     intervals = [settings.log_every, settings.checkpoint_every, *(every for every, _ in watchers)]
-    clock = time.monotonic() - _seconds_so_far(run)
-    call_length = 1
-    with TrainingProgress(step, total, settings.images_per_step) as progress, _Signals() as signals:
+    go_on = workers.how_to_go_on(workers.run if run is None else run.path)
+    with TrainingProgress(step, total, settings.images_per_step) as progress, contextlib.ExitStack() as stack:
+        signals = signals or stack.enter_context(StopSignals())
+        stack.enter_context(signals.remembering("stopping after the first step, which is saved"))
+        signals.meaning = f"stopped at once, what came after the last checkpoint is lost. {go_on}"
         while step < total:
             boundary = min([total, *((step // every + 1) * every for every in intervals)])
-            count = min(call_length, boundary - step)
+            stop, count = workers.agree(signals.received, min(call_length, boundary - step))
+            if stop:
+                records.save(step)
+                workers.agree()  # none says that it is saved before it is
+                raise Interrupted(_stopped(step, total, go_on), stop)
             began = time.monotonic()
             finite = bool(run_steps(*gather(data, settings, step, count)))
             call_length = _next_length(count, call_length, time.monotonic() - began)
-            step = int(gan.step.numpy())
+            step, signals.note = int(gan.step.numpy()), ""
             logs = {name: float(tracker.result()) for name, tracker in gan.trackers.items()}
             if not finite:
                 raise SuiteError(_not_finite(logs, step, run))
-            logged = step % settings.log_every == 0 or step == total
-            if logged:
-                record = {"step": step, "images_seen": settings.images_seen(step), "seconds": time.monotonic() - clock}
-                files.append_json_line(run.log, {**record, **logs})
-            if step % settings.log_every == 0:  # a part of an interval at the end goes on if the run is lengthened
-                for tracker in gan.trackers.values():
-                    tracker.reset_state()
-            progress.advance(step, logs if logged else None)
+            progress.advance(step, logs if records.log(step, logs) else None)
             for every, watch in watchers:
                 if step % every == 0 or step == total:
                     watch(step)
                     progress.pause()
-            if step % settings.checkpoint_every == 0 or step == total or signals.received:
-                checkpoints.save(run.checkpoints, step, checkpoints.arrays_of(gan.state()), settings.keep_checkpoints)
+            if step % settings.checkpoint_every == 0 or step == total or records.due():
+                records.save(step)
                 progress.pause()
-            if signals.received and step < total:
-                raise Interrupted(_stopped(step, total, run), signals.received)
+
+
+class _Records:
+    """Log and checkpoints of a run; nothing is written if there is no run folder."""
+
+    def __init__(self, gan: GAN, settings: Config, run: RunFolder | None, step: int) -> None:
+        self._gan, self._settings, self._run = gan, settings, run
+        self._saved_step, self._saved_at = step, time.monotonic()  # nothing new at the step that a run begins at
+        self._clock = time.monotonic() - (0.0 if run is None else _seconds_so_far(run))
+
+    def log(self, step: int, logs: dict[str, float]) -> bool:
+        """Write a line and begin the next means, if it is time; whether it was."""
+        whole, total = step % self._settings.log_every == 0, self._settings.steps
+        if self._run is not None and (whole or step == total):
+            seconds = time.monotonic() - self._clock
+            record = {"step": step, "images_seen": self._settings.images_seen(step), "seconds": seconds}
+            files.append_json_line(self._run.log, {**record, **logs})
+        if whole:  # a part of an interval at the end goes on if the run is lengthened
+            for tracker in self._gan.trackers.values():
+                tracker.reset_state()
+        return whole or step == total
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is older than `checkpoint_minutes`."""
+        minutes = self._settings.checkpoint_minutes
+        return minutes > 0 and time.monotonic() - self._saved_at >= 60 * minutes
+
+    def save(self, step: int) -> None:
+        if self._run is not None and step != self._saved_step:
+            arrays = checkpoints.arrays_of(self._gan.state())
+            checkpoints.save(self._run.checkpoints, step, arrays, self._settings.keep_checkpoints)
+        self._saved_step, self._saved_at = step, time.monotonic()
 
 
 def compiled_steps(
@@ -164,40 +198,20 @@ def _next_length(count: int, length: int, seconds: float) -> int:
     return min(fitting, 2 * length, _MOST_STEPS_PER_CALL)
 
 
-def _stopped(step: int, total: int, run: RunFolder) -> str:
-    return (
-        f"stopped at step {step} of {total}, saved. Go on with\n"
-        f"  python -m tfgan_suite.fit --resume {shlex.quote(str(run.path))}"
-    )
+def _stopped(step: int, total: int, go_on: str) -> str:
+    where = f"at step {step} of {total}, saved" if step else "before the first step"
+    return f"stopped {where}. {go_on}"
 
 
-def _not_finite(logs: dict[str, float], step: int, run: RunFolder) -> str:
+def _not_finite(logs: dict[str, float], step: int, run: RunFolder | None) -> str:
     names = ", ".join(f"{name} is {value}" for name, value in logs.items() if not np.isfinite(value))
-    saved = checkpoints.newest_first(run.checkpoints)
+    saved = checkpoints.newest_first(run.checkpoints) if run is not None else []
     last = f"the last good checkpoint is {saved[0]}" if saved else "there is no checkpoint yet"
+    if run is None:
+        last = "worker 0 says what is saved"
     return f"training stopped at step {step}: {names}; {last}.\nTry a lower learning rate, another seed or loss"
 
 
 def _seconds_so_far(run: RunFolder) -> float:
     records = files.read_json_lines(run.log)
     return records[-1]["seconds"] if records else 0.0
-
-
-class _Signals:
-    """Remembers the first SIGINT or SIGTERM while it is open; a second Ctrl-C interrupts at once."""
-
-    def __init__(self) -> None:
-        self.received = 0
-
-    def __enter__(self) -> _Signals:
-        self._before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, _frame: object) -> None:
-        if self.received:
-            raise KeyboardInterrupt
-        self.received = number

@@ -18,7 +18,7 @@ NOT_DEFAULT = {
     "loss": "minimax", "steps": 11, "batch_size": 3, "discriminator_steps": 2, "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.2, "beta_1": 0.3, "beta_2": 0.4, "ema_decay": 0.6, "flip": True, "seed": 9,
     "mixed_precision": "bfloat16", "distribute": "mirrored", "log_every": 12, "sample_every": 13,
-    "deterministic": False, "checkpoint_every": 14,
+    "deterministic": False, "checkpoint_every": 14, "checkpoint_minutes": 18.0,
     "keep_checkpoints": 15, "evaluate_every": 16, "classifier": "none", "num_images": 17,
     "options": {"augment": "color,cutout", "discriminator_clip_norm": 2.5}, "num_classes": 7, "optimizer": "rmsprop",
 }  # fmt: skip
@@ -211,6 +211,8 @@ def test_epochs_are_passes_of_the_discriminator():
         (["--batch-siz", "3"], "--batch-siz"),
         (["--batch-size", "0"], "--batch-size must be from 1 to 65,536. Received: 0"),
         (["--batch-size", "x"], "--batch-size"),
+        (["--checkpoint-minutes", "-1"], "--checkpoint-minutes must be 0 or more. Received: -1.0"),
+        (["--checkpoint-minutes", "inf"], "--checkpoint-minutes must be 0 or more. Received: inf"),
         (["--jit-compile", "--distribute", "mirrored"], "--jit-compile works on one device"),
         (["--num-images", "1"], "--num-images must be from 2 to 10,000,000. Received: 1"),
         (["--width", "-1"], "--width must be a positive number, at most 64. Received: -1.0"),

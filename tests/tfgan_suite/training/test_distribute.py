@@ -1,16 +1,12 @@
-"""Training on several replicas: two logical CPUs in one process, two processes on loopback."""
+"""Training on several replicas: two logical CPUs in one process. Several processes: `test_workers.py`."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
-
-from tfgan_suite.runs import checkpoints
 
 SMALL = ["--width", "0.05", "--latent-dim", "4", "--batch-size", "8", "--steps", "6", "--log-every", "3"]
 SMALL += ["--classifier", "none", "--checkpoint-every", "3"]
@@ -92,51 +88,3 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
 def test_multiworker_needs_its_environment(command):
     result = command("tfgan_suite.fit", *SMALL, "--distribute", "multiworker", env={"TF_CONFIG": ""})
     assert result.returncode == 2 and "needs the environment variable TF_CONFIG" in result.stderr
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def workers(folder, *arguments):
-    """Two workers on loopback; gives their finished processes."""
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    processes = []
-    for index in range(2):
-        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tfgan_suite.fit", "--distribute", "multiworker", *map(str, arguments)],
-                cwd=folder,
-                env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    outputs = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    return outputs
-
-
-@pytest.mark.slow
-def test_two_workers_train_resume_and_only_the_chief_writes(tmp_path):
-    outputs = workers(tmp_path, *SMALL)
-    (run,) = (tmp_path / "results" / "runs").iterdir()
-    assert "SavedModel" in outputs[0][0] and outputs[1][0] == ""
-    arrays = checkpoints.read(checkpoints.newest_first(run / "checkpoints")[0])
-    assert arrays["training/step"] == 6
-    again = tmp_path / "again"
-    again.mkdir()
-    workers(again, *SMALL, "--run-dir", "run")
-    checkpoints.path_of(again / "run" / "checkpoints", 6).unlink()
-    workers(again, "--resume", "run")
-    resumed = checkpoints.read(checkpoints.newest_first(again / "run" / "checkpoints")[0])
-    for name, array in arrays.items():
-        np.testing.assert_allclose(resumed[name], array, rtol=1e-3, atol=1e-5, err_msg=name)

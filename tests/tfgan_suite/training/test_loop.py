@@ -28,6 +28,14 @@ SETTINGS = Config(
 DATA = shapes.draw(50, seed=0, image_size=16)
 
 
+@pytest.fixture(autouse=True)
+def hangup():
+    """SIGHUP as a terminal has it, also where the tests were started by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def trained(tmp_path, settings=SETTINGS, name="run", watchers=()):
     gan = building.build(settings)
     run = create(settings, tmp_path / name)
@@ -107,14 +115,15 @@ def test_a_log_line_is_the_mean_over_its_interval(tmp_path, whole):
         assert line["g_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_stop_between_log_lines_loses_nothing(tmp_path, whole):
-    """SIGTERM at step 6, with a line every 4: the resumed run's line of step 8 is the mean over 5 to 8."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_stop_between_log_lines_loses_nothing(tmp_path, whole, number, status):
+    """A signal at step 6, with a line every 4: the resumed run's line of step 8 is the mean over 5 to 8."""
     gan = building.build(SETTINGS)
     run = create(SETTINGS, tmp_path / "stopped")
-    stop = [(6, lambda step: os.kill(os.getpid(), signal.SIGTERM))]
+    stop = [(6, lambda step: os.kill(os.getpid(), number))]
     with pytest.raises(Interrupted, match="stopped at step 6 of 12, saved") as caught:
         loop.train(gan, SETTINGS, DATA, run, stop)
-    assert caught.value.status == 143
+    assert caught.value.status == status
     resumed = building.build(SETTINGS)
     checkpoints.restore(resumed.state(), *reversed(checkpoints.newest(run.checkpoints, print)))
     loop.train(resumed, SETTINGS, DATA, run, [])
@@ -183,6 +192,38 @@ def test_a_gradient_that_is_not_finite_is_named_though_the_loss_is_fine(tmp_path
     monkeypatch.setattr(gan_module.GAN, "generator_step", poisoned)
     with pytest.raises(SuiteError, match="stopped at step 7: g_gradient_norm is inf;"):
         trained(tmp_path)
+
+
+@pytest.mark.parametrize(("minutes", "steps"), [(1e-9, [1, 2, 3]), (60.0, [3]), (0.0, [3])])
+def test_a_checkpoint_is_due_after_minutes_too(tmp_path, whole, minutes, steps):
+    """Steps between the log's lines, so that each of the three is a call of its own."""
+    settings = dataclasses.replace(SETTINGS, steps=3, log_every=1, checkpoint_every=100, checkpoint_minutes=minutes)
+    _, run = trained(tmp_path, settings)
+    assert [checkpoints.step_of(path) for path in reversed(checkpoints.newest_first(run.checkpoints))] == steps
+
+
+def test_a_signal_in_the_first_call_says_that_a_step_comes_first(tmp_path, monkeypatch, capfd):
+    gather = loop.gather
+
+    def stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return gather(*arguments)
+
+    monkeypatch.setattr(loop, "gather", stopped)
+    with pytest.raises(Interrupted, match="stopped at step 1 of 12, saved"):
+        trained(tmp_path)
+    assert "SIGTERM: stopping after the first step, which is saved\n" in capfd.readouterr().err
+    assert checkpoints.path_of(tmp_path / "run" / "checkpoints", 1).is_file()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_save(tmp_path):
+    def impatient(step):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="stopped at once, what came after the last checkpoint is lost"):
+        trained(tmp_path, watchers=[(6, impatient)])
+    assert checkpoints.newest_first(tmp_path / "run" / "checkpoints") == []
 
 
 def test_only_the_asked_number_of_checkpoints_is_kept(tmp_path):
