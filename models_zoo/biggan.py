@@ -23,9 +23,9 @@ from models_zoo.conditional_batch_normalization import ConditionalBatchNormaliza
 from models_zoo.gan import GAN
 from models_zoo.losses import LOSSES
 
-_CHANNELS = 256
+CHANNELS = 256
 _EMBEDDING_DIM = 128
-_INITIALIZER = "orthogonal"
+INITIALIZER = "orthogonal"
 
 
 class BigGAN(GAN):
@@ -38,8 +38,8 @@ class BigGAN(GAN):
     def networks(cls, image_size, channels, latent_dim, width, num_classes=None, *, attention=False, stable_rank=0.0):
         """`attention` adds self-attention to both networks; for `stable_rank` of the discriminator see
         `SpectralNormalization`."""
-        kernels = resnet.Kernels(spectral=True, stable_rank=stable_rank, initializer=_INITIALIZER)
-        filters = networks.scaled(_CHANNELS, width)
+        kernels = resnet.Kernels(spectral=True, stable_rank=stable_rank, initializer=INITIALIZER)
+        filters = networks.scaled(CHANNELS, width)
         return (
             generator(image_size, channels, latent_dim, width, num_classes, attention),
             resnet.projection_discriminator(image_size, channels, num_classes, filters, kernels, attention),
@@ -62,8 +62,8 @@ class BigGAN(GAN):
 
 def generator(image_size, channels, latent_dim, width, num_classes, attention):
     """Residual blocks whose norms are linear functions of the block's latents and the one class embedding."""
-    path, filters = networks.sizes(image_size)[::-1], networks.scaled(_CHANNELS, width)
-    kernels = resnet.Kernels(spectral=True, initializer=_INITIALIZER)
+    path, filters = networks.sizes(image_size)[::-1], networks.scaled(CHANNELS, width)
+    kernels = resnet.Kernels(spectral=True, initializer=INITIALIZER)
     latents, labels = networks.latents_input(latent_dim), networks.labels_input(num_classes)
     first, conditions = split_latents(latents, labels, len(path) - 1, num_classes)
 
@@ -84,7 +84,7 @@ def split_latents(latents, labels, blocks, num_classes):
     latent_dim = latents.shape[-1]
     part = latent_dim // (blocks + 1)
     checks.require(part > 0, "latent_dim", latent_dim, f"at least {blocks + 1}, one for the first layer and each block")
-    table = layers.Embedding(num_classes, _EMBEDDING_DIM, embeddings_initializer=_INITIALIZER, name="class_embedding")
+    table = layers.Embedding(num_classes, _EMBEDDING_DIM, embeddings_initializer=INITIALIZER, name="class_embedding")
     embedding, start = table(labels), latent_dim - part * blocks
     parts = [latents[:, start + i * part : start + (i + 1) * part] for i in range(blocks)]
     conditions = [layers.Concatenate(name=f"condition_{i}")([embedding, z]) for i, z in enumerate(parts)]

@@ -39,3 +39,8 @@ def at_least_one(name: str, value: int) -> int:
 def fraction(name: str, value: float) -> float:
     """Raises ValueError for what is not in [0, 1)."""
     return require(0 <= value < 1, name, value, "in [0, 1)")
+
+
+def cosine(name: str, value: float) -> float:
+    """Raises ValueError for what is not in [-1, 1]."""
+    return require(-1 <= value <= 1, name, value, "in [-1, 1]")

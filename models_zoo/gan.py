@@ -151,9 +151,8 @@ class GAN(keras.Model):
     def discriminator_step(self, images, labels=None, index=0):
         """One update of the discriminator, down `discriminator_loss`; nothing in the generator changes."""
         spectral_normalization.update_all(self.discriminator)
-        latents, fake_labels = self.noise(
-            tf.shape(images)[0], randomness.DISCRIMINATOR_LATENTS, randomness.DISCRIMINATOR_LABELS, index
-        )
+        uses = randomness.DISCRIMINATOR_LATENTS, randomness.DISCRIMINATOR_LABELS, index
+        latents, fake_labels = self.noise(tf.shape(images)[0], *uses, real_labels=labels)
         fake = unchanged(self.generator, self.generator_inputs(latents, fake_labels))
         real = augment(images, self.augment, self.key(randomness.AUGMENT_REAL, index))
         fake = augment(fake, self.augment, self.key(randomness.AUGMENT_FAKE, index))
@@ -162,16 +161,20 @@ class GAN(keras.Model):
         norm = descend(self.discriminator_optimizer, tape, loss, self.discriminator, self.discriminator_clip_norm)
         return {"d_loss": loss, "d_gradient_norm": norm, **logs}
 
-    def generator_step(self, batch_size):
+    def generator_step(self, batch_size, real=None, real_labels=None):
         """One update of the generator, down `generator_loss`, and of its average; nothing in the discriminator
-        changes."""
+        changes. Real images and their labels, if given, are what `generator_loss` is given beside its own."""
         spectral_normalization.update_all(self.generator)
-        latents, labels = self.noise(batch_size, randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS)
+        uses = randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS
+        latents, labels = self.noise(batch_size, *uses, real_labels=real_labels)
+        beside = ()
+        if real is not None:
+            beside = augment(real, self.augment, self.key(randomness.AUGMENT_COMPARED)), real_labels
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator.trainable_variables])
             fake = self.generator(self.generator_inputs(latents, labels), training=True)
             fake = augment(fake, self.augment, self.key(randomness.AUGMENT_GENERATED))
-            loss, logs = self.generator_loss(fake, labels)
+            loss, logs = self.generator_loss(fake, labels, *beside)
         norm = descend(self.generator_optimizer, tape, loss, self.generator)
         averaging.follow(self.ema_generator, self.generator, self.step.value, self.ema_decay)
         return {"g_loss": loss, "g_gradient_norm": norm, **logs}
@@ -210,8 +213,11 @@ class GAN(keras.Model):
 
     # Noise, inputs, state
 
-    def noise(self, batch_size, latents_use, labels_use, index=0):
-        """Standard normal latents [batch_size, latent_dim] and uniform labels int32 [batch_size] of this step."""
+    def noise(self, batch_size, latents_use, labels_use, index=0, real_labels=None):
+        """Standard normal latents [batch_size, latent_dim] and uniform labels int32 [batch_size] of this step.
+
+        `real_labels` are those of the real images of the update: for a variant that asks for the same classes.
+        """
         latents = randomness.normal([batch_size, self.latent_dim], self.key(latents_use, index))
         return latents, randomness.labels(batch_size, self.num_classes or 1, self.key(labels_use, index))
 

@@ -11,8 +11,8 @@ takes any adversarial loss finds it there by its name.
 Logits are float [B] or [B, 1], unbounded (a sigmoid of them would be the probability of "real" for the cross-entropy
 losses); the losses are means over all their elements.
 
-The functions that are not in the table have other arguments: energies and reconstructions of auto-encoding
-discriminators, features, and classes.
+The functions that are not in the table have other arguments: pairs of logits, energies and reconstructions of
+auto-encoding discriminators, features, and classes.
 """
 
 import collections
@@ -25,6 +25,7 @@ AdversarialLoss = collections.namedtuple(
     "AdversarialLoss", ["discriminator", "generator", "of_scores"], defaults=[False]
 )
 _SMALLEST = 1e-12  # norms below it count as zero
+_LARGEST = 1e30  # an exponent below minus that is nothing, and infinity without its NaN
 
 
 def cross_entropy_discriminator(real_logits, fake_logits):
@@ -104,6 +105,23 @@ def least_squares(a, b, c):
     return AdversarialLoss(discriminator, generator, of_scores=True)
 
 
+def paired_discriminator(real_logits, fake_logits):
+    """-log sigmoid(D(x) - D(G(z))) of each pair of a real and a generated image.
+
+    Sources: Jolicoeur-Martineau, On Relativistic f-Divergences (2020), section 3; Huang et al., The GAN is dead; long
+    live the GAN! (2024), eq. 2. Only differences of logits count.
+
+    Args:
+        real_logits, fake_logits: float [B] or [B, 1], as many of the one as of the other: row i of both is a pair.
+    """
+    return ops.mean(ops.softplus(_float32(fake_logits) - _float32(real_logits)))
+
+
+def paired_generator(real_logits, fake_logits):
+    """-log sigmoid(D(G(z)) - D(x)): `paired_discriminator` with the two exchanged."""
+    return paired_discriminator(fake_logits, real_logits)
+
+
 def margin_discriminator(real_energy, fake_energy, margin):
     """D(x) + max(0, margin - D(G(z))), D being an energy, not a logit.
 
@@ -181,6 +199,30 @@ def class_cross_entropy(class_logits, labels, smoothing=0.0):
     classes = class_logits.shape[-1]
     targets = (1 - smoothing) * ops.one_hot(labels, classes, dtype="float32") + smoothing / classes
     return -ops.mean(ops.sum(targets * ops.log_softmax(_float32(class_logits), axis=-1), axis=-1))
+
+
+def data_to_data_cross_entropy(embeddings, proxies, labels, positive_margin, negative_margin, temperature):
+    """Mean over i of -log(p_i / (p_i + sum_j n_ij)), j being the samples of other classes than i.
+
+    p_i = exp(min(f_i . v_i - m_p, 0) / tau) is how near a sample is to the proxy of its class, n_ij =
+    exp(max(f_i . f_j - m_n, 0) / tau) how near to a sample of another one; what is near or far enough gives no
+    gradient.
+    Source: Kang et al., Rebooting ACGAN (2021), eq. 6 (D2D-CE).
+
+    Args:
+        embeddings: f, float [B, E], rows of length 1.
+        proxies: v, float [B, E], rows of length 1: row i is that of the class of sample i.
+        labels: integers [B].
+        positive_margin, negative_margin: m_p and m_n, cosines in [-1, 1].
+        temperature: tau, above 0.
+    """
+    embeddings, proxies = _float32(embeddings), _float32(proxies)
+    positive = ops.minimum(ops.sum(embeddings * proxies, axis=1) - positive_margin, 0.0) / temperature
+    cosines = ops.matmul(embeddings, ops.transpose(embeddings))
+    negative = ops.relu(cosines - negative_margin) / temperature
+    negative = ops.where(labels[:, None] != labels[None, :], negative, -_LARGEST)
+    everything = ops.concatenate([positive[:, None], negative], axis=1)
+    return ops.mean(ops.logsumexp(everything, axis=1) - positive)
 
 
 def named_loss(name, choices, variant):

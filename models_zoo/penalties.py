@@ -51,6 +51,14 @@ def r1(discriminate, real, fake, key):
     return tf.reduce_mean(_squared_norms(discriminate, real)) / 2
 
 
+def r2(discriminate, real, fake, key):
+    """1/2 mean |grad D(G(z))|^2 on generated images; `real` and `key` are not looked at.
+
+    Source: Mescheder et al. (2018), eq. 10, without its gamma.
+    """
+    return tf.reduce_mean(_squared_norms(discriminate, fake)) / 2
+
+
 def gradient_norms(discriminate, images):
     """Euclidean norm of the gradient of each image's logit with respect to that image, float32 [B].
 
@@ -86,4 +94,5 @@ PENALTIES = {
     "wgan_gp": wgan_gp,
     "dragan": dragan,
     "r1": r1,
+    "r2": r2,
 }

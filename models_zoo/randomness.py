@@ -13,6 +13,7 @@ PENALTY = 7
 AUGMENT_REAL = 8
 AUGMENT_FAKE = 9
 AUGMENT_GENERATED = 10
+AUGMENT_COMPARED = 11
 
 
 def key(seed, step, use, index=0):

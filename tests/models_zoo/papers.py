@@ -15,6 +15,7 @@ from small_gans import (
     REAL_LABELS,
     SEED,
     STEP,
+    asked,
     draws,
     feed,
     generated,
@@ -99,6 +100,46 @@ def r1(weight):
     return discriminator, non_saturating
 
 
+def relativistic(weight):
+    """Eq. 2 to 4 of Huang et al. (2024), the pairs and the images taken one by one."""
+
+    def pairs(better, worse):
+        return sum(-tf.math.log(tf.sigmoid(better[i, 0] - worse[i, 0])) for i in range(BATCH)) / BATCH
+
+    def discriminator(d, x, y, g, c, key):
+        on_real, on_fake = (mean(input_gradient_norms(d, *given) ** 2) for given in ((x, y), (g, c)))
+        return pairs(d(x, y), d(g, c)) + weight / 2 * on_real + weight / 2 * on_fake
+
+    def generator(d, g, c, x=None):
+        return pairs(d(g, c), d(real_images() if x is None else x, REAL_LABELS))
+
+    return discriminator, generator
+
+
+def d2d_ce(outputs, labels, positive_margin, negative_margin, temperature):
+    """Eq. 6 of Kang et al. (2021) in loops."""
+    f, v, total = outputs["embedding"], outputs["proxy"], 0.0
+    for i in range(BATCH):
+        positive = tf.exp(tf.minimum(tf.tensordot(f[i], v[i], 1) - positive_margin, 0) / temperature)
+        others = [j for j in range(BATCH) if labels[j] != labels[i]]
+        negatives = [tf.exp(tf.maximum(tf.tensordot(f[i], f[j], 1) - negative_margin, 0) / temperature) for j in others]
+        total -= tf.math.log(positive / (positive + sum(negatives)))
+    return total / BATCH
+
+
+def reacgan(weight, *of_classes):
+    def discriminator(d, x, y, g, c, key):
+        real, fake = d(x, y), d(g, c)
+        source = mean(HINGE[0](real["logits"])) + mean(HINGE[1](fake["logits"]))
+        return source + weight * d2d_ce(real, y, *of_classes)
+
+    def generator(d, g, c):
+        outputs = d(g, c)
+        return -mean(outputs["logits"]) + weight * d2d_ce(outputs, c, *of_classes)
+
+    return discriminator, generator
+
+
 def ebgan(margin, weight):
     def energy(x, outputs):
         return mean((outputs["reconstruction"] - x) ** 2, axis=(1, 2, 3))
@@ -169,6 +210,7 @@ def generator_update(gan, formula, seen=images_as_they_are):
     for layer in spectral_layers(gan.generator):
         power_iteration(layer)
     latents, labels = draws(randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS)
+    labels = asked(gan, labels)
     with tf.GradientTape() as tape:
         fake = seen(feed(gan.generator, latents, labels), randomness.AUGMENT_GENERATED)
         loss = formula(functools.partial(feed, gan.discriminator), fake, labels)

@@ -3,6 +3,8 @@
 Loaded by `conftest.py` as the module `small_gans`.
 """
 
+import inspect
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +18,8 @@ SIZE, BATCH, CLASSES, LATENTS, WIDTH = 16, 4, 5, 12, 0.05
 SEED, STEP = 11, 3
 RATE = 0.5
 REAL_LABELS = tf.constant([0, 3, 1, 4])
-CONDITIONAL = ("acgan", "vtgan", "cgan", "sagan", "biggan")
+CONDITIONAL = ("r3gan", "acgan", "vtgan", "reacgan", "cgan", "sagan", "biggan")
+PAIRED_BY_CLASS = ("R3GAN",)  # generated images are of the classes of the real ones
 
 
 def real_images(size=SIZE, count=BATCH):
@@ -101,9 +104,21 @@ def draws(latents_use, labels_use, index=0):
     return latents, randomness.labels(BATCH, CLASSES, randomness.key(SEED, STEP, labels_use, index))
 
 
+def asked(gan, drawn):
+    """The classes that a GAN asks its generator for."""
+    return REAL_LABELS if type(gan).__name__ in PAIRED_BY_CLASS else drawn
+
+
+def compared(gan, images=None):
+    """What `generator_step` takes beside the batch size: the real images and labels that some variants compare with."""
+    images = real_images() if images is None else images
+    return (images, REAL_LABELS) if "real" in inspect.signature(gan.generator_loss).parameters else ()
+
+
 def generated(gan, index=0):
     """The generated images of a discriminator update, and their labels."""
     latents, labels = draws(randomness.DISCRIMINATOR_LATENTS, randomness.DISCRIMINATOR_LABELS, index)
+    labels = asked(gan, labels)
     return feed(gan.generator, latents, labels), labels
 
 

@@ -27,7 +27,7 @@ def test_acgan_classifies_real_and_generated_images(real):
     assert change == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-CONDITIONED = [(name, {}) for name in ("acgan", "vtgan", "sagan", "biggan")] + [
+CONDITIONED = [(name, {}) for name in ("r3gan", "acgan", "vtgan", "reacgan", "sagan", "biggan")] + [
     ("cgan", {"generator_conditioning": way}) for way in ("cbn_embedding", "cbn_linear", "concat", "hidden_concat")
 ]
 

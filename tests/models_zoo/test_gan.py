@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_gans import compared
 
 from models_zoo import VARIANTS, load_variant, randomness
 from models_zoo.gan import GAN
@@ -21,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("short_warm_up")
 SIZE, BATCH = 16, 4
 CLASSES = 5
 LABELS = tf.constant([0, 3, 1, 4])
-# Losses whose gradient at the discriminator's last bias is zero: the difference of two means, and the hinge inside its
-# margin pulls it up and down by the same amount.
-STILL = {"wasserstein": "logits/bias", "hinge": "logits/bias"}
+# Losses whose gradient at the discriminator's last bias is zero: the difference of two means or of each pair, and the
+# hinge inside its margin pulls it up and down by the same amount.
+STILL = {"wasserstein": "logits/bias", "hinge": "logits/bias", "relativistic_pairing": "logits/bias"}
 
 
 def build(name="dcgan", size=SIZE, compiled=True, channels=3, networks=None, **arguments):
@@ -35,6 +36,8 @@ def build(name="dcgan", size=SIZE, compiled=True, channels=3, networks=None, **a
         for variable in network.trainable_variables:
             if variable.path == "attention/gamma":  # from zero, the rest of the layer would get no gradient
                 variable.assign(0.5)
+            elif variable.path.endswith("_narrow/kernel"):  # nor would the rest of the block
+                variable.assign(np.random.default_rng(1).normal(0, 0.1, variable.shape))
     if compiled:
         gan.compile(keras.optimizers.Adam(1e-3, name="g"), keras.optimizers.Adam(1e-3, name="d"))
     return gan
@@ -105,7 +108,7 @@ def test_a_step_moves_exactly_what_it_should(name, size):
     assert all(np.isfinite(float(value)) for value in logs.values())
 
     discriminator = snapshot(gan.discriminator)
-    logs = gan.generator_step(BATCH)
+    logs = gan.generator_step(BATCH, *compared(gan, real_images(size)))
     assert all(same(discriminator, snapshot(gan.discriminator)))
     assert not any(same(generator, snapshot(gan.generator)))
     assert not any(same(average, snapshot(gan.ema_generator)))
@@ -309,7 +312,7 @@ TAKE_ANY_LOSS = [name for name in VARIANTS if not load_variant(name).only_losses
 
 
 def test_only_algorithms_with_a_loss_of_their_own_take_no_other():
-    assert set(VARIANTS) - set(TAKE_ANY_LOSS) == {"lsgan", "wgan", "ebgan", "began"}
+    assert set(VARIANTS) - set(TAKE_ANY_LOSS) == {"lsgan", "wgan", "rpgan", "r3gan", "ebgan", "began"}
 
 
 @pytest.mark.parametrize("name", TAKE_ANY_LOSS)

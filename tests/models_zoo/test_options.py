@@ -19,11 +19,21 @@ OPTIONS = {
     "wgan_gp": {"normalization": "layer", "penalty_weight": 1.0},
     "dragan": {"normalization": "layer", "penalty_weight": 1.0},
     "r1": {"normalization": "layer", "penalty_weight": 1.0},
+    "rpgan": {"normalization": "layer", "penalty_weight": 2.0},
+    "r3gan": {"penalty_weight": 1.0},
     "sngan": {"architecture": "resnet", "normalization": "batch", "spectral_generator": True, "stable_rank": 0.5},
     "ebgan": {"margin": 20.0, "pulling_away_weight": 0.5},
     "began": {"gamma": 0.7, "lambda_k": 0.01},
     "acgan": {"dropout": 0.0},
     "vtgan": {"label_smoothing": 0.0, "minibatch_kernels": 5, "minibatch_dim": 2},
+    "reacgan": {
+        "attention": False,
+        "embedding_dim": 7,
+        "class_weight": 2.0,
+        "positive_margin": 0.5,
+        "negative_margin": -0.1,
+        "temperature": 0.25,
+    },
     "cgan": {
         "generator_conditioning": "concat",
         "discriminator_conditioning": "concat",
@@ -114,6 +124,13 @@ REFUSED = [
     ("vtgan", {"label_smoothing": -0.1}, "label_smoothing must be in .0, 1.*label_smoothing=-0.1"),
     ("vtgan", {"minibatch_kernels": -1}, "minibatch_kernels must be 0 or more.*minibatch_kernels=-1"),
     ("vtgan", {"minibatch_dim": 0}, "minibatch_dim must be at least 1.*minibatch_dim=0"),
+    ("r3gan", {"penalty_weight": -1.0}, "penalty_weight must be 0 or more. Received: penalty_weight=-1.0"),
+    ("r3gan", {"loss": "hinge"}, "loss must be one of relativistic_pairing.*loss='hinge'"),
+    ("reacgan", {"embedding_dim": 0}, "embedding_dim must be at least 1. Received: embedding_dim=0"),
+    ("reacgan", {"class_weight": -0.5}, "class_weight must be 0 or more. Received: class_weight=-0.5"),
+    ("reacgan", {"positive_margin": 1.1}, "positive_margin must be in .-1, 1.*positive_margin=1.1"),
+    ("reacgan", {"negative_margin": -1.1}, "negative_margin must be in .-1, 1.*negative_margin=-1.1"),
+    ("reacgan", {"temperature": 0.0}, "temperature must be positive. Received: temperature=0.0"),
     ("sngan", {"architecture": "dcgan"}, "architecture must be one of standard, resnet, strided.*'dcgan'"),
     ("sngan", {"stable_rank": 1.5}, "stable_rank must be in .0, 1.*stable_rank=1.5"),
     ("cgan", {"generator_conditioning": "projection"}, "generator_conditioning must be one of cbn_emb.*'projection'"),
@@ -131,7 +148,7 @@ REFUSED = [
 ]
 REFUSED += [
     (name, given, message)
-    for name in ("wgan_gp", "dragan", "r1")
+    for name in ("wgan_gp", "dragan", "r1", "rpgan")
     for given, message in (
         ({"penalty_weight": -1.0}, "penalty_weight must be 0 or more. Received: penalty_weight=-1.0"),
         ({"normalization": "batch"}, "normalization must be one of none, layer.*'batch'"),

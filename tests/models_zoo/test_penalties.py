@@ -76,7 +76,9 @@ FORMULAS = {
     "wgan_gp": two_sided,
     "dragan": two_sided,
     "r1": lambda gradients: np.mean(np.sum(gradients**2, axis=1)) / 2,
+    "r2": lambda gradients: np.mean(np.sum(gradients**2, axis=1)) / 2,
 }
+ZERO_CENTRED = ("r1", "r2")
 
 
 def uniform_distance(sample):
@@ -94,7 +96,7 @@ def test_every_penalty_has_an_independent_formula():
 def test_a_linear_critic_gives_the_closed_form(name, scale):
     weights = np.random.default_rng(0).normal(size=PIXELS) * scale
     norm = np.sqrt(np.sum(weights**2))
-    expected = {"wgan_gp": (norm - 1) ** 2, "dragan": (norm - 1) ** 2, "r1": norm**2 / 2}[name]
+    expected = norm**2 / 2 if name in ZERO_CENTRED else (norm - 1) ** 2
     assert float(PENALTIES[name](linear(weights), images(0), images(1), KEY)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -154,19 +156,19 @@ def test_a_vanishing_gradient_is_no_nan(name, jit_compile):
 
     for factor in (tf.ones([4, 1]), some):
         value, slope = both(factor)
-        assert float(value) == (0 if name == "r1" else 1)
+        assert float(value) == (0 if name in ZERO_CENTRED else 1)
         assert not slope.numpy().any()  # and so no NaN
     weights.assign(tf.ones([PIXELS]))
     value, slope = both(some)
     norm = np.sqrt(PIXELS)
-    assert float(value) == pytest.approx(norm**2 / 4 if name == "r1" else ((norm - 1) ** 2 + 1) / 2)
-    np.testing.assert_allclose(slope, 0.5 if name == "r1" else (norm - 1) / norm, rtol=1e-5)
+    assert float(value) == pytest.approx(norm**2 / 4 if name in ZERO_CENTRED else ((norm - 1) ** 2 + 1) / 2)
+    np.testing.assert_allclose(slope, 0.5 if name in ZERO_CENTRED else (norm - 1) / norm, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_critic_that_ignores_its_input_has_the_gradient_zero(name):
     value = PENALTIES[name](lambda x: tf.ones([tf.shape(x)[0], 1]), images(0), images(1), KEY)
-    assert float(value) == (0 if name == "r1" else 1)
+    assert float(value) == (0 if name in ZERO_CENTRED else 1)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -243,6 +245,18 @@ def test_r1_depends_on_real_alone():
     np.testing.assert_array_equal(shown("r1", real, images(1)), real)
 
 
+def test_r2_depends_on_generated_images_alone():
+    network, fake = Network(), images(1)
+
+    def value(*arguments):
+        return float(PENALTIES["r2"](network, *arguments))
+
+    assert value(images(0), fake, KEY) == value(images(2), fake, OTHER_KEY) == value(images(0) * np.nan, fake, KEY)
+    assert value(images(0), fake, KEY) != value(images(0), images(2), KEY)
+    assert value(images(0), fake, KEY) == float(PENALTIES["r1"](network, fake, images(0), KEY))
+    np.testing.assert_array_equal(shown("r2", images(0), fake), fake)
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 def test_conformance(name):
     network, real, fake = Network(), images(0), images(1)
@@ -280,7 +294,7 @@ def test_graphs_of_unknown_batch_size(name, jit_compile):
     for count in (4, 3):
         real, fake = images(0, count), images(1, count)
         straight, value, slopes = both(real, fake, KEY)
-        assert float(straight) == pytest.approx(norm**2 / 2 if name == "r1" else (norm - 1) ** 2, rel=1e-5)
+        assert float(straight) == pytest.approx(norm**2 / 2 if name in ZERO_CENTRED else (norm - 1) ** 2, rel=1e-5)
         assert all(np.isfinite(slope).all() and np.any(slope) for slope in slopes)
-        if name == "r1" or not jit_compile:  # XLA draws other numbers
+        if name in ZERO_CENTRED or not jit_compile:  # XLA draws other numbers
             assert float(value) == pytest.approx(float(PENALTIES[name](network, real, fake, KEY)), rel=1e-5)

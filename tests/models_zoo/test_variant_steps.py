@@ -20,11 +20,13 @@ from papers import (
     minus_score,
     on_logits,
     r1,
+    reacgan,
+    relativistic,
     wasserstein,
     wgan_gp,
     with_classes,
 )
-from small_gans import BATCH, REAL_LABELS, build, feed, generated, real_images, snapshot, unmoved
+from small_gans import BATCH, REAL_LABELS, build, compared, feed, generated, real_images, snapshot, unmoved
 
 pytestmark = pytest.mark.usefixtures("short_warm_up")
 
@@ -39,6 +41,10 @@ CASES = {
     "dragan-layer": ("dragan", {"normalization": "layer"}, {"penalty_weight": 2.0}, dragan(2)),
     "r1": ("r1", {}, {}, r1(10)),
     "r1-layer": ("r1", {"normalization": "layer"}, {"penalty_weight": 2.0}, r1(2)),
+    "rpgan": ("rpgan", {}, {}, relativistic(1)),
+    "rpgan-layer": ("rpgan", {"normalization": "layer"}, {"penalty_weight": 3.0}, relativistic(3)),
+    "r3gan": ("r3gan", {}, {}, relativistic(0.05)),
+    "r3gan-strong": ("r3gan", {}, {"penalty_weight": 2.0}, relativistic(2)),
     "sngan": ("sngan", {}, {}, (hinge, minus_score)),
     "sngan-resnet": ("sngan", {"architecture": "resnet", "spectral_generator": True}, {}, (hinge, minus_score)),
     "sngan-strided": ("sngan", {"architecture": "strided"}, {"loss": "minimax"}, (cross_entropy, minimax)),
@@ -46,6 +52,13 @@ CASES = {
     "began": ("began", {}, {}, began(0.7)),
     "acgan": ("acgan", {"dropout": 0.0}, {}, with_classes(CROSS_ENTROPY, minus_log_sigmoid)),
     "vtgan": ("vtgan", {}, {"label_smoothing": 0.2}, with_classes(CROSS_ENTROPY, minus_log_sigmoid, 0.2)),
+    "reacgan": ("reacgan", {}, {}, reacgan(0.5, 0.98, 0.02, 0.5)),
+    "reacgan-other": (
+        "reacgan",
+        {"attention": False, "embedding_dim": 6},
+        {"class_weight": 2.0, "positive_margin": 0.3, "negative_margin": -0.2, "temperature": 0.3},
+        reacgan(2.0, 0.3, -0.2, 0.3),
+    ),
     "cgan-projection": ("cgan", {}, {}, on_logits(hinge, minus_score)),
     "cgan-auxiliary": ("cgan", {"discriminator_conditioning": "auxiliary"}, {}, with_classes(HINGE, minus)),
     "cgan-concat": ("cgan", {"discriminator_conditioning": "concat"}, {}, on_logits(hinge, minus_score)),
@@ -106,7 +119,7 @@ def test_discriminator_step_is_the_papers(case, index):
 def test_generator_step_is_the_papers(case):
     gan, by_hand = built_case(case), built_case(case)
     generator, discriminator = snapshot(gan.generator), snapshot(gan.discriminator)
-    logs = gan.generator_step(BATCH)
+    logs = gan.generator_step(BATCH, *compared(gan))
     loss, norm = generator_update(by_hand, CASES[case][3][1])
     assert float(logs["g_loss"]) == pytest.approx(loss, rel=1e-5, abs=1e-6)
     assert float(logs["g_gradient_norm"]) == pytest.approx(norm, rel=1e-4)
@@ -115,7 +128,7 @@ def test_generator_step_is_the_papers(case):
 
 
 @pytest.mark.parametrize(
-    "case", ["lsgan", "wgan", "wgan_gp", "r1", "sngan", "ebgan", "began", "acgan", "cgan-projection"]
+    "case", ["lsgan", "wgan", "wgan_gp", "r1", "rpgan", "sngan", "ebgan", "began", "acgan", "reacgan", "cgan-projection"]
 )
 def test_log_of_what_the_discriminator_says(case):
     """Probabilities for cross-entropy and hinge, scores for least squares and critics, energies for autoencoders."""
@@ -130,5 +143,5 @@ def test_log_of_what_the_discriminator_says(case):
             expected = np.mean(np.abs(outputs - images))
         else:
             scores = np.asarray(outputs["logits"] if isinstance(outputs, dict) else outputs)
-            expected = scores.mean() if case.startswith(("wgan", "lsgan")) else np.mean(1 / (1 + np.exp(-scores)))
+            expected = scores.mean() if case.startswith(("wgan", "lsgan", "rpgan")) else np.mean(1 / (1 + np.exp(-scores)))
         assert float(logs[name]) == pytest.approx(expected, rel=1e-5, abs=1e-6)
