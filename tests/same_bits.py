@@ -22,7 +22,7 @@ STEPS, LONGER = 50, 60
 METRICS = ("score", "frechet", "kernel", "precision_recall", "density_coverage", "classes", "ms_ssim",
            "sliced_wasserstein")  # fmt: skip
 ALSO = {"quickstart": ["memorisation"]} | {
-    f"{name}-shapes": ["per_class"] for name in ("acgan", "vtgan", "cgan", "sagan", "biggan")
+    f"{name}-shapes": ["per_class"] for name in ("r3gan", "acgan", "vtgan", "reacgan", "cgan", "sagan", "biggan")
 }
 _EXPORTED = """
 import hashlib, sys

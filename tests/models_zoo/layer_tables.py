@@ -11,6 +11,7 @@ from keras import layers
 
 from models_zoo import load_variant
 from models_zoo.conditional_batch_normalization import ConditionalBatchNormalization
+from models_zoo.map_basis import MapBasis
 from models_zoo.minibatch_discrimination import MinibatchDiscrimination
 from models_zoo.networks import Dropout
 from models_zoo.self_attention import SelfAttention
@@ -19,6 +20,16 @@ from models_zoo.spectral_normalization import SpectralNormalization
 SIZE, CLASSES = 32, 10
 SILENT = ("Add", "CategoryEncoding", "Concatenate", "Cropping2D", "Dot", "GetItem", "InputLayer")
 SILENT += ("RepeatVector", "Reshape")
+SINGLE = {
+    "ReLU": "relu",
+    "Flatten": "flatten",
+    "SumOverMap": "sum",
+    "UniformNoise": "uniform",
+    "MapProduct": "map product",
+    "SmoothHalving": "smooth half",
+    "SmoothDoubling": "smooth double",
+    "UnitNormalization": "unit",
+}
 
 
 @functools.cache
@@ -39,8 +50,10 @@ def words(layer):
     if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose)):
         kind = "conv" if isinstance(layer, layers.Conv2D) else "deconv"
         (size, _), (stride, _) = layer.kernel_size, layer.strides
-        assert layer.kernel_size == (size, size) and layer.strides == (stride, stride) and layer.padding == "same"
-        return f"{kind} {size}/{stride} {layer.filters}" + ("" if layer.use_bias else " unbiased")
+        assert layer.kernel_size == (size, size) and layer.strides == (stride, stride)
+        assert layer.padding == "same" or size == stride == 1
+        groups = f" by {layer.filters // layer.groups}" if layer.groups > 1 else ""
+        return f"{kind} {size}/{stride} {layer.filters}{groups}" + ("" if layer.use_bias else " unbiased")
     if isinstance(layer, layers.Dense):
         return f"dense {layer.units}" + ("" if layer.use_bias else " unbiased")
     if isinstance(layer, layers.BatchNormalization):
@@ -68,7 +81,9 @@ def words(layer):
         (size, other) = layer.size if isinstance(layer, layers.UpSampling2D) else layer.pool_size
         assert size == other
         return f"{'up' if isinstance(layer, layers.UpSampling2D) else 'mean'} {size}"
-    return {"ReLU": "relu", "Flatten": "flatten", "SumOverMap": "sum", "UniformNoise": "uniform"}[type(layer).__name__]
+    if isinstance(layer, MapBasis):
+        return f"map {layer.side}"
+    return SINGLE[type(layer).__name__]
 
 
 def beginnings(network):

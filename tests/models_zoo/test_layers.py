@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from models_zoo.conditional_batch_normalization import ConditionalBatchNormalization
+from models_zoo.grouped_convolution import GroupedConv2D
+from models_zoo.map_basis import MapBasis, MapProduct
 from models_zoo.minibatch_discrimination import MinibatchDiscrimination
 from models_zoo.self_attention import SelfAttention
 from models_zoo.spectral_normalization import SpectralNormalization
@@ -16,6 +18,10 @@ IMAGES, VECTORS = ((4, 6, 9), "float32"), ((7,), "float32")
 
 # name -> (the layer, its inputs as (shape of one sample, dtype))
 LAYERS = {
+    "grouped conv": (lambda: GroupedConv2D(6, 3, padding="same", groups=3), [IMAGES]),
+    "grouped conv, strided": (lambda: GroupedConv2D(6, 3, 2, padding="valid", groups=3, use_bias=False), [IMAGES]),
+    "map basis": (lambda: MapBasis(3), [VECTORS]),
+    "map product": (lambda: MapProduct(), [IMAGES]),
     "minibatch discrimination": (lambda: MinibatchDiscrimination(5, 2), [VECTORS]),
     "self-attention": (lambda: SelfAttention(), [IMAGES]),
     "self-attention, spectral": (lambda: SelfAttention(spectral=True), [IMAGES]),

@@ -8,8 +8,11 @@ import tensorflow as tf
 from models_zoo.losses import (
     LOSSES,
     class_cross_entropy,
+    data_to_data_cross_entropy,
     margin_discriminator,
     margin_generator,
+    paired_discriminator,
+    paired_generator,
     pulling_away,
     reconstruction,
 )
@@ -253,9 +256,108 @@ def test_refuses_a_smoothing_out_of_range(smoothing):
         class_cross_entropy(CLASS_LOGITS, LABELS, smoothing)
 
 
+def pair_by_pair(better, worse):
+    """Cross-entropy of the answer that the first of each pair is the better one."""
+    return sum(np.log(1 + np.exp(-(b - w))) for b, w in zip(better.ravel(), worse.ravel(), strict=True)) / len(better)
+
+
+def test_paired_losses():
+    assert float(paired_discriminator(REAL, FAKE)) == pytest.approx(pair_by_pair(REAL, FAKE), rel=1e-6)
+    assert float(paired_generator(REAL, FAKE)) == pytest.approx(pair_by_pair(FAKE, REAL), rel=1e-6)
+    assert float(paired_generator(REAL, FAKE)) != pytest.approx(pair_by_pair(REAL, FAKE), rel=1e-2)
+    for loss, formula in (
+        (paired_discriminator, pair_by_pair),
+        (paired_generator, lambda r, f: pair_by_pair(f, r)),
+    ):
+        slopes = gradient(lambda r, loss=loss: loss(r, FAKE), REAL), gradient(lambda f, loss=loss: loss(REAL, f), FAKE)
+        of_real = finite_differences(lambda r, formula=formula: formula(r, FAKE), REAL)
+        of_fake = finite_differences(lambda f, formula=formula: formula(REAL, f), FAKE)
+        np.testing.assert_allclose(slopes[0], of_real, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(slopes[1], of_fake, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(slopes[0], -slopes[1], rtol=1e-6)
+        assert float(loss(REAL + 7, FAKE + 7)) == pytest.approx(float(loss(REAL, FAKE)), rel=1e-6)
+
+
+def test_a_pair_is_a_row_and_no_other():
+    """Logits in another order make other pairs; the sum over all pairs would not change."""
+    assert abs(float(paired_discriminator(REAL, FAKE)) - float(paired_discriminator(REAL, FAKE[::-1]))) > 0.01
+
+
+def test_paired_losses_are_finite_and_linear_for_huge_logits():
+    huge = np.array([[500.0]])
+    assert float(paired_discriminator(-huge, huge)) == float(paired_generator(huge, -huge)) == 1000
+    assert float(paired_discriminator(huge, -huge)) == float(paired_generator(-huge, huge)) == 0
+
+
+CLASSES_OF_SIX = np.array([0, 1, 0, 2, 1, 2])
+
+
+def on_sphere(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def d2d_ce_by_loops(f, v, labels, m_p, m_n, tau):
+    total = 0.0
+    for i in range(len(f)):
+        own = np.exp(min(f[i] @ v[i] - m_p, 0) / tau)
+        others = sum(np.exp(max(f[i] @ f[j] - m_n, 0) / tau) for j in range(len(f)) if labels[j] != labels[i])
+        total -= np.log(own / (own + others))
+    return total / len(f)
+
+
+@pytest.mark.parametrize("margins", [(0.98, 0.02, 0.5), (0.1, -0.3, 0.2), (1.0, -1.0, 1.0)])
+def test_data_to_data_cross_entropy(margins):
+    rng = np.random.default_rng(0)
+    f, w = on_sphere(rng.normal(size=(6, 4))), on_sphere(rng.normal(size=(3, 4)))
+    v, labels = w[CLASSES_OF_SIX], CLASSES_OF_SIX
+    value = data_to_data_cross_entropy(f, v, labels, *margins)
+    assert float(value) == pytest.approx(d2d_ce_by_loops(f, v, labels, *margins), rel=1e-6)
+    ours, formula = data_to_data_cross_entropy, d2d_ce_by_loops
+    for loss, by_loops, at in (
+        (lambda x: ours(x, v, labels, *margins), lambda x: formula(x, v, labels, *margins), f),
+        (lambda x: ours(f, x, labels, *margins), lambda x: formula(f, x, labels, *margins), v),
+    ):
+        numeric = finite_differences(by_loops, at)
+        assert np.abs(numeric).max() > 1e-3
+        np.testing.assert_allclose(gradient(loss, at), numeric, rtol=1e-3, atol=1e-5)
+
+
+def test_what_is_easy_gives_no_gradient_and_what_is_hard_does():
+    """Two samples on the axes: nearer than m_p to its class, or at least m_n away from the other class, is enough."""
+    labels, near, far = np.array([0, 1]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.6, 0.8], [0.8, 0.6]])
+
+    def slopes(f, m_p, m_n):
+        of_proxies = gradient(lambda v: data_to_data_cross_entropy(f, v, labels, m_p, m_n, 0.5), near)
+        return of_proxies, gradient(lambda f: data_to_data_cross_entropy(f, near, labels, m_p, m_n, 0.5), f)
+
+    easy = slopes(near, 0.98, 0.02)
+    assert not easy[0].any() and not easy[1].any()
+    to_proxy, of_samples = slopes(far, 0.98, 0.02)
+    assert (to_proxy * far).sum(1).max() < 0, "a sample that is far from its class draws its proxy"
+    assert (of_samples * far[::-1]).sum(1).min() > 0, "and samples of other classes push each other away"
+    assert not slopes(far, 0.5, 0.97)[1].any(), "unless the margins ask for less"
+
+
+def test_samples_of_one_class_are_not_compared():
+    rng = np.random.default_rng(1)
+    f, v = on_sphere(rng.normal(size=(5, 3))), on_sphere(rng.normal(size=(5, 3)))
+    assert float(data_to_data_cross_entropy(f, v, np.zeros(5, int), 0.98, 0.02, 0.5)) == pytest.approx(0, abs=1e-6)
+    assert not gradient(lambda f: data_to_data_cross_entropy(f, v, np.zeros(5, int), 0.98, 0.02, 0.5), f).any()
+    assert float(data_to_data_cross_entropy(f, v, np.arange(5), 0.98, 0.02, 0.5)) > 1
+
+
+def compare_columns(r, f):
+    """D2D-CE of rows [r, f] as they are, each of a class of its own."""
+    rows = tf.concat([r, f], 1)
+    return data_to_data_cross_entropy(rows, rows[::-1], tf.range(tf.shape(r)[0]), 0.9, 0.1, 0.5)
+
+
 FUNCTIONS = {
     **{f"{name}_discriminator": loss.discriminator for name, loss in LOSSES.items()},
     **{f"{name}_generator": lambda r, f, loss=loss: loss.generator(f) for name, loss in LOSSES.items()},
+    "paired_discriminator": paired_discriminator,
+    "paired_generator": paired_generator,
+    "data_to_data_cross_entropy": compare_columns,
     "margin_discriminator": lambda r, f: margin_discriminator(r, f, 1.0),
     "margin_generator": lambda r, f: margin_generator(f),
     "pulling_away": lambda r, f: pulling_away(tf.concat([r, f], 1)),

@@ -10,6 +10,7 @@ from keras import layers
 from layer_tables import full
 
 from models_zoo import VARIANTS, auxiliary, load_variant, networks
+from models_zoo.grouped_convolution import GroupedConv2D
 from models_zoo.inputs import is_conditional
 from models_zoo.resnet import SumOverMap
 from models_zoo.spectral_normalization import SpectralNormalization
@@ -260,6 +261,56 @@ def test_parameters_of_biggan():
     assert trainable(discriminator) == body + dense(256, 1) + 10 * 256
 
 
+def test_parameters_of_r3gan():
+    """20.7 million in each network at width 768, as published; 1.63, 0.52 and 0.28 million at 192, 96 and 64."""
+    for channels, millions in ((768, 20.7), (192, 1.63), (96, 0.52), (64, 0.28)):
+        for network, head in zip(load_variant("r3gan").networks(32, 3, 64, channels / 768, 10), (0, 1), strict=True):
+            inner = 2 * channels
+            block = dense(channels, inner) + (9 * 16 + 1) * inner + inner * channels
+            ends = (128 + 16 + 3, 3 + 16 + 64)[head] * channels + 10 * 64
+            assert trainable(network) == 8 * block + ends
+            assert 8 * block / 1e6 == pytest.approx(millions, abs=0.006 if channels < 768 else 0.06)
+
+
+@pytest.mark.parametrize("width", [0.001, 0.03, 0.05, 0.1, 0.123, 1.3])
+def test_every_width_gives_r3gan_whole_groups(width):
+    for network in load_variant("r3gan").networks(108, 3, 8, width, 5):
+        grouped = [layer for layer in network.layers if isinstance(layer, GroupedConv2D)]
+        assert len(grouped) == 12
+        assert all(layer.filters // layer.groups == layer.kernel.shape[2] == 16 for layer in grouped)
+
+
+def test_r3gan_begins_as_a_linear_network_and_its_larger_maps_are_narrower():
+    """Each block adds zero at first, so twice the images are twice the logits."""
+    generator, discriminator = load_variant("r3gan").networks(64, 3, 8, 0.1, 5)
+    images, labels = tf.random.stateless_normal((2, 64, 64, 3), [0, 0]), tf.constant([0, 4])
+    logits = discriminator([images, labels])
+    np.testing.assert_allclose(discriminator([2 * images, labels]), 2 * logits, rtol=1e-4, atol=1e-5)
+    assert np.abs(logits).max() > 1e-3
+    widths = {layer.output.shape[1]: layer.output.shape[3] for layer in generator.layers if "narrow" in layer.name}
+    assert widths == {4: 80, 8: 80, 16: 80, 32: 80, 64: 40}
+
+
+def test_parameters_of_reacgan():
+    """BigGAN's with attention; the heads are a logit, a projection to 512 dimensions, and a vector for each class."""
+    generator, discriminator = full("reacgan", 80)
+    block = 2 * 2 * (128 + 20) * 256 + 2 * conv(3, 256, 256) + conv(1, 256, 256)
+    outer = dense(20, 4 * 4 * 256) + 10 * 128 + norm(256) + conv(3, 256, 3)
+    assert trainable(generator) == outer + 3 * block + attention(256)
+    body = conv(3, 3, 256) + conv(1, 3, 256) + 7 * conv(3, 256, 256) + conv(1, 256, 256)
+    assert trainable(discriminator) == body + attention(256) + dense(256, 1) + dense(256, 512) + 10 * 512
+
+
+def test_reacgans_vectors_lie_on_the_unit_sphere():
+    discriminator = load_variant("reacgan").networks(16, 3, 8, 0.05, 5, embedding_dim=7)[1]
+    images = tf.random.stateless_normal((3, 16, 16, 3), [0, 0])
+    outputs = discriminator([images, tf.constant([0, 4, 0])])
+    for name in ("embedding", "proxy"):
+        np.testing.assert_allclose(np.sum(np.square(outputs[name]), axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(outputs["proxy"][0], outputs["proxy"][2])
+    assert np.abs(outputs["proxy"][0] - outputs["proxy"][1]).max() > 0.1
+
+
 # All variants at all sizes
 
 
@@ -276,6 +327,8 @@ def test_every_variant_has_networks_for_every_size(name, size, monkeypatch):
         if name in ("ebgan", "began"):
             reconstruction = shapes["reconstruction"] if name == "ebgan" else shapes
             assert reconstruction == (None, size, size, channels)
+        elif name == "reacgan":
+            assert shapes == {"logits": (None, 1), "embedding": (None, 512), "proxy": (None, 512)}
         elif name in ("acgan", "vtgan"):
             assert shapes == {"logits": (None, 1), "class_logits": (None, 5)}
         else:
@@ -283,11 +336,11 @@ def test_every_variant_has_networks_for_every_size(name, size, monkeypatch):
 
     latents, labels = 30 * tf.random.stateless_normal((2, 8), [0, 0]), tf.constant([0, 4])
     given = [latents, labels] if variant.conditional else latents
-    if name == "began":  # no activation at the end, so what is shown is clipped
+    if name in ("began", "r3gan"):  # no activation at the end, so what is shown is clipped
         kernel = generator.get_layer("to_image").kernel
         kernel.assign(100 * kernel)
         assert float(tf.reduce_max(tf.abs(generator(given)))) > 1
-        images = variant(generator, discriminator)(given)
+        images = variant(generator, discriminator, num_classes=5)(given)
     else:
         images = generator(given)
     assert images.shape == (2, size, size, 3) and images.dtype == tf.float32

@@ -86,6 +86,34 @@ def resnet_discriminator(channels, head, attention=()):
     ]  # fmt: skip
 
 
+# Huang et al. (2024): 768 channels, inside twice as many, groups of 16, two blocks for each size, slope 0.2
+R3GAN_BLOCKS = [
+    "conv 1/1 1536", "leaky 0.2", "conv 3/1 1536 by 16", "leaky 0.2", "conv 1/1 768 unbiased",
+] * 2  # fmt: skip
+R3GAN_GENERATOR = [
+    "embedding 10 64", "dense 768 unbiased", "map 4",
+    *R3GAN_BLOCKS, "smooth double", *R3GAN_BLOCKS, "smooth double", *R3GAN_BLOCKS, "smooth double", *R3GAN_BLOCKS,
+    "conv 1/1 3 unbiased", "linear",
+]  # fmt: skip
+R3GAN_DISCRIMINATOR = [
+    "conv 1/1 768 unbiased",
+    *R3GAN_BLOCKS, "smooth half", *R3GAN_BLOCKS, "smooth half", *R3GAN_BLOCKS, "smooth half", *R3GAN_BLOCKS,
+    "map product", "dense 64 unbiased", "embedding 10 64", "linear",
+]  # fmt: skip
+# section 3: gain sqrt(2 / (1 + 0.2^2)) L^(-1/4), L = 8 blocks, the last convolution of each from zero
+R3GAN_GAIN = np.sqrt(2 / 1.04) * 8**-0.25
+R3GAN_KERNELS = {
+    "widen/kernel": R3GAN_GAIN / np.sqrt(768), "grouped/kernel": R3GAN_GAIN / np.sqrt(9 * 16), "narrow/kernel": "zeros",
+}  # fmt: skip
+OF_R3GAN_GENERATOR = {
+    **R3GAN_KERNELS, "class_embedding/embeddings": 1.0, "project/kernel": 128**-0.5, "basis/basis": 1.0,
+    "to_image/kernel": 768**-0.5,
+}  # fmt: skip
+OF_R3GAN_DISCRIMINATOR = {
+    **R3GAN_KERNELS, "from_image/kernel": 3**-0.5, "features/kernel": 1 / 4, "logits/kernel": 768**-0.5,
+    "class_embedding/embeddings": 1 / 8,
+}  # fmt: skip
+
 # Zhao et al. (2017): an autoencoder out of DCGAN's layers
 EBGAN_DISCRIMINATOR = [
     "conv 4/2 64", "leaky 0.2",
@@ -165,6 +193,8 @@ TABLES_OF_CLASSES = {"gain/embeddings": "ones", "bias/embeddings": "zeros"}
 LINEAR_NORMS = {"gain/kernel": "orthogonal", "bias/kernel": "orthogonal", "class_embedding/embeddings": 1.0}
 GLOROT_HEADS = {"class_embedding/embeddings": "glorot", "logits/kernel": "glorot"}
 
+REACGAN_HEAD = ["sn1 dense 512", "embedding 10 512", "sn1 dense 1", "unit", "linear", "unit"]
+
 # case: variant, latents, options, layers of the generator and of the discriminator, how their kernels begin
 CASES = {
     "dcgan": ("dcgan", 100, {}, DCGAN_GENERATOR, DCGAN, NORMAL, NORMAL),
@@ -177,6 +207,10 @@ CASES = {
     ),
     "dragan": ("dragan", 100, {}, DCGAN_GENERATOR, WITHOUT_NORM, NORMAL, NORMAL),
     "r1": ("r1", 128, {}, DCGAN_GENERATOR, WITHOUT_NORM, NORMAL, NORMAL),
+    "rpgan": ("rpgan", 128, {}, DCGAN_GENERATOR, WITHOUT_NORM, NORMAL, NORMAL),
+    "r3gan": (
+        "r3gan", 64, {}, R3GAN_GENERATOR, R3GAN_DISCRIMINATOR, OF_R3GAN_GENERATOR, OF_R3GAN_DISCRIMINATOR,
+    ),
     "sngan": ("sngan", 128, {}, SNGAN_GENERATOR, SNGAN_DISCRIMINATOR, NORMAL, NORMAL),
     "sngan, resnet": (
         "sngan", 128, {"architecture": "resnet"}, resnet_generator(), resnet_discriminator(128, []), GLOROT, GLOROT,
@@ -212,6 +246,14 @@ CASES = {
         "biggan", 128, {}, resnet_generator("batch norm of vectors sn 0.9 1e-05", "sn1 ", ["embedding 10 128"]),
         resnet_discriminator(256, ["sn1 embedding 10 256"]), ORTHOGONAL, ORTHOGONAL,
     ),
+    # Kang et al. (2021), on the networks of BigGAN with attention at 16x16
+    "reacgan": (
+        "reacgan", 80, {},
+        resnet_generator(
+            "batch norm of vectors sn 0.9 1e-05", "sn1 ", ["embedding 10 128"], attention=["attention sn"]
+        ),
+        resnet_discriminator(256, REACGAN_HEAD, ["attention sn"])[:-2], ORTHOGONAL, ORTHOGONAL,
+    ),
 }  # fmt: skip
 
 
@@ -242,7 +284,8 @@ def test_kernels_begin_as_the_paper_says(case):
 
 
 # Arjovsky (2017) and Gulrajani (2017), algorithm 1; Kodali (2017); Mescheder (2018), section 4.1; Zhao (2017);
-# Berthelot (2017), sections 3.4 and 4; Sridhar (2019), section 3.7
+# Berthelot (2017), sections 3.4 and 4; Sridhar (2019), section 3.7; Kang (2021), for CIFAR-10; Huang (2024), with the
+# gamma that CIFAR-10 begins with; on DCGAN's networks, which the paper does not train, 1
 OF_TRAINING = {
     "dcgan": {},
     "lsgan": {},
@@ -250,11 +293,14 @@ OF_TRAINING = {
     "wgan_gp": {"penalty_weight": 10.0},
     "dragan": {"penalty_weight": 10.0},
     "r1": {"penalty_weight": 10.0},
+    "rpgan": {"penalty_weight": 1.0},
+    "r3gan": {"penalty_weight": 0.05},
     "sngan": {},
     "ebgan": {"margin": 1.0, "pulling_away_weight": 0.1},
     "began": {"gamma": 0.5, "lambda_k": 0.001},
     "acgan": {},
     "vtgan": {"label_smoothing": 0.1},
+    "reacgan": {"class_weight": 0.5, "positive_margin": 0.98, "negative_margin": 0.02, "temperature": 0.5},
     "cgan": {},
     "sagan": {},
     "biggan": {},
@@ -266,11 +312,14 @@ DEFAULT_LOSSES = {
     "wgan_gp": "wasserstein",
     "dragan": "non_saturating",
     "r1": "non_saturating",
+    "rpgan": "relativistic_pairing",
+    "r3gan": "relativistic_pairing",
     "sngan": "hinge",
     "ebgan": "margin",
     "began": "equilibrium",
     "acgan": "non_saturating",
     "vtgan": "non_saturating",
+    "reacgan": "hinge",
     "cgan": "hinge",
     "sagan": "hinge",
     "biggan": "hinge",

@@ -1,5 +1,7 @@
 """Options that several variants share: augmentation, clipped gradients, bounded stable ranks."""
 
+import functools
+
 import numpy as np
 import pytest
 from papers import (
@@ -10,6 +12,7 @@ from papers import (
     least_squares,
     minus_score,
     on_logits,
+    relativistic,
 )
 from small_gans import (
     BATCH,
@@ -18,6 +21,7 @@ from small_gans import (
     STEP,
     build,
     change_of,
+    compared,
     matrix_of,
     power_iteration,
     real_images,
@@ -88,6 +92,20 @@ def test_the_generators_gradient_is_not_clipped():
     before = snapshot(gan.generator)
     norm = float(gan.generator_step(BATCH)["g_gradient_norm"])
     assert change_of(gan.generator, before) == pytest.approx(norm, rel=1e-4) and norm > 1e-2
+
+
+def test_augmentation_changes_the_real_images_that_the_generators_update_compares_with():
+    """By draws of their own: neither those of the generated images nor those of the discriminator's update."""
+    gan, by_hand = build("rpgan", augment="color"), build("rpgan")
+    before = snapshot(gan.generator)
+    logs = gan.generator_step(BATCH, *compared(gan))
+    real = AUGMENTATIONS["color"](real_images(), key_of(randomness.AUGMENT_COMPARED))
+    formula = functools.partial(relativistic(1)[1], x=real)
+    loss, _ = generator_update(by_hand, formula, lambda images, use: AUGMENTATIONS["color"](images, key_of(use)))
+    assert float(logs["g_loss"]) == pytest.approx(loss, rel=1e-5, abs=1e-6)
+    assert_same_update(gan.generator, by_hand.generator, before)
+    uses = (randomness.AUGMENT_COMPARED, randomness.AUGMENT_REAL, randomness.AUGMENT_FAKE, randomness.AUGMENT_GENERATED)
+    assert len(set(uses)) == 4
 
 
 STABLE = [

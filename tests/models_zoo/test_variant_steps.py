@@ -128,7 +128,8 @@ def test_generator_step_is_the_papers(case):
 
 
 @pytest.mark.parametrize(
-    "case", ["lsgan", "wgan", "wgan_gp", "r1", "rpgan", "sngan", "ebgan", "began", "acgan", "reacgan", "cgan-projection"]
+    "case",
+    ["lsgan", "wgan", "wgan_gp", "r1", "rpgan", "sngan", "ebgan", "began", "acgan", "reacgan", "cgan-projection"],
 )
 def test_log_of_what_the_discriminator_says(case):
     """Probabilities for cross-entropy and hinge, scores for least squares and critics, energies for autoencoders."""
@@ -143,5 +144,7 @@ def test_log_of_what_the_discriminator_says(case):
             expected = np.mean(np.abs(outputs - images))
         else:
             scores = np.asarray(outputs["logits"] if isinstance(outputs, dict) else outputs)
-            expected = scores.mean() if case.startswith(("wgan", "lsgan", "rpgan")) else np.mean(1 / (1 + np.exp(-scores)))
+            expected = (
+                scores.mean() if case.startswith(("wgan", "lsgan", "rpgan")) else np.mean(1 / (1 + np.exp(-scores)))
+            )
         assert float(logs[name]) == pytest.approx(expected, rel=1e-5, abs=1e-6)

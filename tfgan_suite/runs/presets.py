@@ -47,6 +47,7 @@ _TRAINING_IMAGES = {"cifar10": 50_000, "shapes": 50_000}
 _FRANK = "Frank and Juracek, Recent Advances in GANs, section 4.2"
 _FENG = "Feng et al., ICLR Reproducibility of SNGAN"
 _GUNNLAUGSSON = "Gunnlaugsson et al., Evaluation of Spectral Normalization for GANs Using Inception Score"
+_HUANG = "Huang et al., The GAN is dead; long live the GAN! A Modern Baseline GAN (2024)"
 _MIYATO = "Miyato et al., Spectral Normalization for GANs (2018)"
 
 _CIFAR10 = Config(dataset="cifar10", epochs=100, batch_size=64, latent_dim=128, checkpoint_every=1000)
@@ -83,7 +84,7 @@ _ON_SHAPES = {
     "dragan": (0.0198, _shapes("dragan", 2e-3, (0.5, 0.9), options={"penalty_weight": 1.0})),
     "r1": (0.0201, _shapes("r1", 1e-3, (0.0, 0.99), options={"penalty_weight": 1.0})),
     "rpgan": (0.03, _shapes("rpgan", 1e-3, (0.0, 0.99))),
-    "r3gan": (0.5, _shapes("r3gan", 1e-3, (0.0, 0.99), width=1 / 24, batch_size=16)),
+    "r3gan": (0.5, _shapes("r3gan", 1e-3, (0.0, 0.99), width=1 / 24, batch_size=16, options={"penalty_weight": 1.0})),
     "sngan": (0.0477, _shapes("sngan", (2e-3, 4e-3), (0.0, 0.9), width=0.1875)),
     "ebgan": (0.0346, _shapes("ebgan", 1e-3, (0.5, 0.999), options={"margin": 0.2})),
     "began": (0.0479, _shapes("began", 1e-3, (0.5, 0.999), width=0.125, options={"gamma": 0.9, "lambda_k": 0.1})),
@@ -160,6 +161,20 @@ PRESETS = {
         paper="Mescheder et al., Which Training Methods for GANs do actually Converge? (2018)",
         about="gradient penalty gamma 10 on real images: RMSprop 1e-4, batch 64, 100 epochs",
         seconds_per_step=0.234,
+    ),
+    "rpgan": Preset(
+        _cifar10("rpgan", 2e-4, (0.0, 0.99)),
+        paper=f"{_HUANG}: its loss and Adam on the networks of DCGAN, the 100 epochs of r1; gamma 1",
+        about="relativistic pairing, penalties on real and generated images: Adam 2e-4, batch 64, 100 epochs",
+        seconds_per_step=0.4,
+    ),
+    "r3gan": Preset(
+        # constants where the paper has schedules: the rate, gamma and beta_2 that it begins or ends with; an average
+        # of half-life 5 million images, 0.5 ** (512 / 5e6); 250 million images in all
+        _cifar10("r3gan", 2e-4, (0.0, 0.99), steps=488_281, batch_size=512, latent_dim=64, ema_decay=0.99993),
+        paper=f"{_HUANG}: CIFAR-10, without its schedules of rate, gamma, beta_2 and average",
+        about="inverted residual blocks, 768 channels, gamma 0.05: Adam 2e-4, batch 512, 488,281 steps",
+        seconds_per_step=760.0,
     ),
     "sngan": Preset(
         _cifar10("sngan", 2e-4, (0.5, 0.999), steps=100_000),
@@ -240,6 +255,20 @@ PRESETS = {
         paper="Sridhar, Variably Trained GANs (2019), tables 3.2 and 3.3; it gives no rates: AC-GAN's",
         about="AC-GAN with minibatch discrimination and label smoothing 0.1, 500 epochs",
         seconds_per_step=0.404,
+    ),
+    "reacgan": Preset(
+        _cifar10(
+            "reacgan",
+            2e-4,
+            (0.5, 0.999),
+            steps=100_000,
+            discriminator_steps=5,
+            latent_dim=80,
+            ema_decay=0.9999,
+        ),
+        paper="Kang et al., Rebooting ACGAN (2021): CIFAR-10, on the networks of BigGAN",
+        about="D2D-CE with margins 0.98 and 0.02, hinge: Adam 2e-4, batch 64, five discriminator updates, 100,000 steps",
+        seconds_per_step=17.0,
     ),
     "cgan": Preset(
         _cifar10("cgan", 2e-4, (0.0, 0.9), options={"generator_conditioning": "cbn_linear"}),

@@ -147,6 +147,11 @@ PAPERS = {
     "sngan-resnet": {"rates": (2e-4, 2e-4), "betas": (0.0, 0.9), "discriminator_steps": 5},
     "sagan": {"rates": (1e-4, 4e-4), "betas": (0.0, 0.9)},
     "acgan": {"rates": (2e-4, 2e-4), "betas": (0.5, 0.999), "batch_size": 100, "steps": 50_000},
+    # Huang et al., for CIFAR-10: 250 million images
+    "rpgan": {"rates": (2e-4, 2e-4), "betas": (0.0, 0.99)},
+    "r3gan": {"rates": (2e-4, 2e-4), "betas": (0.0, 0.99), "batch_size": 512, "latent_dim": 64, "steps": 488_281},
+    # Kang et al., for CIFAR-10
+    "reacgan": {"rates": (2e-4, 2e-4), "betas": (0.5, 0.999), "discriminator_steps": 5, "steps": 100_000},
     "began": {"rates": (1e-4, 1e-4), "batch_size": 16, "latent_dim": 64},
 }
 
