@@ -217,7 +217,7 @@ def read_all(
 
     def inside(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
         members = _members(path, archive)
-        wanted = dict.fromkeys(members if names is None else names)
+        wanted = tuple(dict.fromkeys(members if names is None else names))
         claimed, forms = 0, {}
         for name in wanted:
             if name not in members:
@@ -230,10 +230,7 @@ def read_all(
                     f"{most_bytes:,} are read"
                 )
         check(forms)
-        for name in wanted:
-            with archive.open(members[name]) as file:
-                wanted[name] = np.lib.format.read_array(file, allow_pickle=False)
-        return wanted
+        return {name: _expanded(archive, members[name]) for name in wanted}
 
     return _opened(path, inside)
 
@@ -270,6 +267,11 @@ def _claimed(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, expa
             f"it was not unpacked. If it is yours, save it by numpy.savez, which does not pack"
         )
     return form
+
+
+def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _in_folder(path: Path, name: str) -> np.ndarray:

@@ -32,9 +32,10 @@ How the class enters is a choice for each network, as in the paper's search (sec
 
 In brackets in the paper, so options here: kernel size 3 to 5, slope 0 to 0.3, base channels 10 to 512, latent size 50
 to 300. Two more modules of its sections II and III-A are options: spectral normalization in either network, and
-self-attention (Zhang et al., 2019) on the largest map of at most 32 pixels that both have, 16 x 16 here. Table II calls its layers "Deconv." and ends with a convolution to three channels and tanh, both taken over from
-table I; a discriminator convolves and ends with its head. Larger images prepend layers of 512 channels to the generator
-and append them to the discriminator, smaller ones leave out the generator's first and the discriminator's last.
+self-attention (Zhang et al., 2019) on the largest map of at most 32 pixels that both have, 16 x 16 here. Table II calls
+its layers "Deconv." and ends with a convolution to three channels and tanh, both taken over from table I; a
+discriminator convolves and ends with its head. Larger images prepend layers of 512 channels to the generator and append
+them to the discriminator, smaller ones leave out the generator's first and the discriminator's last.
 """
 
 import dataclasses

@@ -8,7 +8,6 @@ from models_zoo.augmentation import augment
 from models_zoo.inputs import checked_classes, images_and_labels, inputs_of
 from models_zoo.losses import LOSSES, named_loss
 from models_zoo.options import keyword_only
-from models_zoo.running_mean import RunningMean
 from models_zoo.state import named_state
 from models_zoo.updates import descend, mean_over_replicas, optimizer_for, unchanged
 
@@ -75,7 +74,7 @@ class GAN(keras.Model):
         self.ema_generator = averaging.averaged(generator)
         self.latent_dim = generator.inputs[0].shape[-1]
         self.step = self.add_weight(shape=(), initializer="zeros", dtype="int64", trainable=False, name="step")
-        self.trackers = {name: RunningMean(name=name) for name in self.logged}
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.logged}
         self.built = True
 
     @classmethod
@@ -164,18 +163,18 @@ class GAN(keras.Model):
 
     def generator_step(self, batch_size, real=None, real_labels=None):
         """One update of the generator, down `generator_loss`, and of its average; nothing in the discriminator
-        changes. Real images and their labels, if given, are what `generator_loss` is given beside its own."""
+        changes. Real images and their labels, if given, are two more arguments of `generator_loss`."""
         spectral_normalization.update_all(self.generator)
         uses = randomness.GENERATOR_LATENTS, randomness.GENERATOR_LABELS
         latents, labels = self.noise(batch_size, *uses, real_labels=real_labels)
-        beside = ()
+        compared = []
         if real is not None:
-            beside = augment(real, self.augment, self.key(randomness.AUGMENT_COMPARED)), real_labels
+            compared = [augment(real, self.augment, self.key(randomness.AUGMENT_COMPARED)), real_labels]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator.trainable_variables])
             fake = self.generator(self.generator_inputs(latents, labels), training=True)
             fake = augment(fake, self.augment, self.key(randomness.AUGMENT_GENERATED))
-            loss, logs = self.generator_loss(fake, labels, *beside)
+            loss, logs = self.generator_loss(fake, labels, *compared)
         norm = descend(self.generator_optimizer, tape, loss, self.generator)
         averaging.follow(self.ema_generator, self.generator, self.step.value, self.ema_decay)
         return {"g_loss": loss, "g_gradient_norm": norm, **logs}

@@ -56,5 +56,5 @@ class RpGAN(GAN):
         logits = {"d_real": tf.reduce_mean(real_logits), "d_fake": tf.reduce_mean(fake_logits)}
         return loss, {"r1": on_real, "r2": on_fake, **logits}
 
-    def generator_loss(self, fake, labels, real, real_labels):
-        return paired_generator(self.judge(real, real_labels), self.judge(fake, labels)), {}
+    def generator_loss(self, fake, labels, *real):
+        return paired_generator(self.judge(*real), self.judge(fake, labels)), {}

@@ -17,6 +17,8 @@ import numpy as np
 from tfgan_suite.runs.presets import PRESETS
 from tfgan_suite.training import building, loop
 
+IN_PARTS = {"r3gan": 64}  # presets whose step needs too much memory: what part of the batch is timed, and multiplied
+
 
 IN_PARTS = {"r3gan": 64}  # presets whose step needs too much memory: what part of the batch is timed, and multiplied
 

@@ -57,7 +57,7 @@ class Arguments:
     base: str | None = None
     """Preset that the space stands on, instead of its own."""
     fixed: Options = dataclasses.field(default_factory=dict)
-    """Settings that are the same for all trials, as name=value: steps=2000 width=0.125 dataset=folder data_dir=photos."""
+    """Settings that are the same for all trials, as name=value: steps=2000 width=0.125 dataset=folder."""
     trials: int = 80
     """Trials in all, beside five of the default configuration; three quarters explore, the rest seeks the best."""
     hours: float | None = None

@@ -52,7 +52,8 @@ def words(layer):
         (size, _), (stride, _) = layer.kernel_size, layer.strides
         assert layer.kernel_size == (size, size) and layer.strides == (stride, stride)
         assert layer.padding == "same" or size == stride == 1
-        groups = f" by {layer.filters // layer.groups}" if layer.groups > 1 else ""
+        count = getattr(layer, "groups", 1)  # a deconvolution has none
+        groups = f" by {layer.filters // count}" if count > 1 else ""
         return f"{kind} {size}/{stride} {layer.filters}{groups}" + ("" if layer.use_bias else " unbiased")
     if isinstance(layer, layers.Dense):
         return f"dense {layer.units}" + ("" if layer.use_bias else " unbiased")

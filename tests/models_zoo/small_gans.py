@@ -52,7 +52,8 @@ def stirred(network, seed):
         elif variable.path.endswith("embeddings"):
             variable.assign(value + 0.3 * rng.standard_normal(value.shape))
         else:
-            variable.assign(rng.standard_normal(value.shape) * np.sqrt(2 / np.prod(value.shape[:-1])))
+            gain = 0.1 if variable.path.endswith("_narrow/kernel") else 1  # sums of many blocks would grow and grow
+            variable.assign(gain * rng.standard_normal(value.shape) * np.sqrt(2 / np.prod(value.shape[:-1])))
     for layer in spectral_layers(network):
         power_iteration(layer, 3)
 

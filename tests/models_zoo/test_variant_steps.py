@@ -52,7 +52,7 @@ CASES = {
     "began": ("began", {}, {}, began(0.7)),
     "acgan": ("acgan", {"dropout": 0.0}, {}, with_classes(CROSS_ENTROPY, minus_log_sigmoid)),
     "vtgan": ("vtgan", {}, {"label_smoothing": 0.2}, with_classes(CROSS_ENTROPY, minus_log_sigmoid, 0.2)),
-    "reacgan": ("reacgan", {}, {}, reacgan(0.5, 0.98, 0.02, 0.5)),
+    "reacgan": ("reacgan", {"attention": False}, {}, reacgan(0.5, 0.98, 0.02, 0.5)),
     "reacgan-other": (
         "reacgan",
         {"attention": False, "embedding_dim": 6},

@@ -36,8 +36,8 @@ class Interval:
 
     def exponential(self) -> Interval:
         """Of a difference of logarithms, the ratio."""
-        ends = (None if end is None else math.exp(end) for end in (self.low, self.high))
-        return Interval(math.exp(self.mean), *ends, self.count)
+        low, high = (None if end is None else math.exp(end) for end in (self.low, self.high))
+        return Interval(math.exp(self.mean), low, high, self.count)
 
 
 def of_mean(values: Sequence[float]) -> Interval:

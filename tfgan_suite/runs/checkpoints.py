@@ -109,7 +109,7 @@ def read(path: Path, state: Mapping[str, keras.Variable] | None = None) -> dict[
             _require_fit(forms, state, path)
 
     try:
-        arrays = npz.read_all(path, check)
+        arrays = npz.read_all(path, check=check)
     except DataError as error:
         raise SuiteError(
             f"{path} is damaged ({str(error).removeprefix(f'{path} ').removeprefix(f'{path}: ')})"

@@ -186,7 +186,9 @@ class Config:
             raise UsageError("--steps and --epochs say the same thing: give one of them")
         if self.jit_compile and self.distribute != "none":
             raise UsageError("--jit-compile works on one device: leave out --distribute or --jit-compile")
-        _require(self, "checkpoint_minutes", 0 <= self.checkpoint_minutes <= _MOST_MINUTES, f"from 0 to {_MOST_MINUTES:,}")
+        _require(
+            self, "checkpoint_minutes", 0 <= self.checkpoint_minutes <= _MOST_MINUTES, f"from 0 to {_MOST_MINUTES:,}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

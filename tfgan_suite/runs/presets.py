@@ -267,7 +267,7 @@ PRESETS = {
             ema_decay=0.9999,
         ),
         paper="Kang et al., Rebooting ACGAN (2021): CIFAR-10, on the networks of BigGAN",
-        about="D2D-CE with margins 0.98 and 0.02, hinge: Adam 2e-4, batch 64, five discriminator updates, 100,000 steps",
+        about="D2D-CE and hinge: Adam 2e-4, batch 64, five discriminator updates, 100,000 steps",
         seconds_per_step=17.0,
     ),
     "cgan": Preset(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_tools.errors import UsageError
-from tfgan_suite.searching.spaces import Choice, Parameter, Point, Range, Space
+from tfgan_suite.searching.spaces import Choice, Parameter, Point, Range, Space, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -75,8 +75,8 @@ def plan(space: Space, sampler: str, trials: int, seed: int) -> list[Planned]:
 
 
 def hypercube(space: Space, count: int, seed: int) -> list[Point]:
-    """A Latin hypercube: of each range, every one of `count` equal parts is met once; of choices, each equally often."""
-    columns = {}
+    """A Latin hypercube: of each range, each of `count` equal parts is met once; of choices, all equally often."""
+    columns: dict[str, list[Value]] = {}
     for name, parameter in space.parameters.items():
         random = _random(seed, name)
         order = random.permutation(count)
@@ -109,7 +109,9 @@ def grid(space: Space) -> list[Point]:
     """
     ranges = [name for name, parameter in space.parameters.items() if isinstance(parameter, Range)]
     if ranges:
-        raise UsageError(f"--sampler grid needs choices only, but {', '.join(ranges)} are ranges: choose another sampler")
+        raise UsageError(
+            f"--sampler grid needs choices only, but {', '.join(ranges)} are ranges: choose another sampler"
+        )
     values = [parameter.values for parameter in space.parameters.values() if isinstance(parameter, Choice)]
     points = [space.active(dict(zip(space.parameters, row, strict=True))) for row in itertools.product(*values)]
     return [dict(point) for point in dict.fromkeys(tuple(point.items()) for point in points)]
@@ -134,7 +136,7 @@ def suggest(space: Space, trial: optuna.Trial) -> Point:
         if parameter.when is not None and point.get(parameter.when[0]) not in parameter.when[1]:
             continue
         if isinstance(parameter, Choice):
-            point[name] = trial.suggest_categorical(name, parameter.values)
+            point[name] = trial.suggest_categorical(name, parameter.values)  # type: ignore[assignment]
         elif parameter.whole:
             point[name] = trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
         else:

@@ -95,9 +95,9 @@ def fit(space: Space, points: Sequence[Point], values: Sequence[float], seed: in
     found = _weighted(design, target, np.ones(len(points)))
     residuals = target - design @ found
     random = np.random.default_rng(seed)
-    resampled = np.stack(
-        [_weighted(design, target, random.exponential(size=len(points))) for _ in range(_RESAMPLES)]
-    )[:, 1:]
+    resampled = np.stack([_weighted(design, target, random.exponential(size=len(points))) for _ in range(_RESAMPLES)])[
+        :, 1:
+    ]
     deviations = _deviations(design, residuals, free)[1:]
     spread = resampled.std(axis=0)
     farthest = np.max(np.abs(resampled - found[1:]) / spread, axis=1)
@@ -173,7 +173,9 @@ def _fraction(parameter: Range, value: Value) -> float:
     return (at - low) / (high - low)
 
 
-def cells(points: Sequence[Point], values: Sequence[float], rows: str, columns: str) -> dict[tuple[Any, Any], list[float]]:
+def cells(
+    points: Sequence[Point], values: Sequence[float], rows: str, columns: str
+) -> dict[tuple[Any, Any], list[float]]:
     """The values of all trials by what two parameters were in them."""
     result: dict[tuple[Any, Any], list[float]] = {}
     for point, value in zip(points, values, strict=True):

@@ -73,8 +73,8 @@ def _protocol(wanted: Wanted, records: Sequence[dict[str, Any]]) -> str:
     revisions = sorted({str(record.get("versions", {}).get("git")) for record in records})
     threads = sorted({str(record.get("threads")) for record in records})
     return (
-        f"Preset `{wanted.space.base}`{f' with {fixed}' if fixed else ''}; sampler {wanted.sampler}, seed {wanted.seed}, "
-        f"all exploring trials trained with that seed. What is made small is "
+        f"Preset `{wanted.space.base}`{f' with {fixed}' if fixed else ''}; sampler {wanted.sampler}, "
+        f"seed {wanted.seed}, all exploring trials trained with that seed. What is made small is "
         f"{'minus ' * objective.larger_is_better}{'the logarithm of ' * objective.log}{objective.names[0]} on the "
         f"selection split. Threads of a trial: {', '.join(threads)}. Revisions: {', '.join(revisions)}."
     )
@@ -126,9 +126,7 @@ def _effects(wanted: Wanted, records: Sequence[dict[str, Any]]) -> str:
     except UsageError as error:
         return str(error)
     log = trials.OBJECTIVES[wanted.objective].log
-    rows = [
-        [effect.parameter, effect.change, _change(effect, log), _verdict(effect)] for effect in found.effects
-    ]
+    rows = [[effect.parameter, effect.change, _change(effect, log), _verdict(effect)] for effect in found.effects]
     unit = "ratio" if log else "difference"
     return (
         f"Least squares on main effects over the {len(_exploring(records))} exploring trials that came to a good end "
@@ -163,7 +161,7 @@ def _cells(wanted: Wanted, records: Sequence[dict[str, Any]]) -> str:
         line = [str(row)]
         for column in columns:
             values = found.get((row, column), [])
-            mean = math.exp(np.mean(values)) if values and log else np.mean(values) if values else None
+            mean = (math.exp(np.mean(values)) if log else float(np.mean(values))) if values else None
             line.append(f"{_number(mean)} ({len(values)})" if mean is not None else "(0)")
         body.append(line)
     kind = "Geometric mean" if log else "Mean"
@@ -182,11 +180,11 @@ def _importances(wanted: Wanted, records: Sequence[dict[str, Any]]) -> str:
     exploring = _exploring(records)
     if len(exploring) < _FEWEST_FOR_IMPORTANCE:
         return f"They need {_FEWEST_FOR_IMPORTANCE} exploring trials or more. Received: {len(exploring)}."
-    measures = {"PED-ANOVA": importance.PedAnovaImportanceEvaluator}
+    measures: dict[str, Any] = {"PED-ANOVA": lambda seed: importance.PedAnovaImportanceEvaluator()}
     try:
         import sklearn  # noqa: F401
 
-        measures["fANOVA"] = importance.FanovaImportanceEvaluator
+        measures["fANOVA"] = lambda seed: importance.FanovaImportanceEvaluator(seed=seed)
     except ImportError:
         pass
     random = np.random.default_rng(wanted.seed)
@@ -195,15 +193,14 @@ def _importances(wanted: Wanted, records: Sequence[dict[str, Any]]) -> str:
         chosen = random.choice(len(exploring), size=len(exploring))
         study = in_memory(wanted, [exploring[k] for k in chosen])
         for name, evaluator in measures.items():
-            seeded = evaluator(seed=i) if name == "fANOVA" else evaluator()
-            for parameter, value in importance.get_param_importances(study, evaluator=seeded).items():
+            for parameter, value in importance.get_param_importances(study, evaluator=evaluator(i)).items():
                 found[name].setdefault(parameter, []).append(value)
     rows = []
     for parameter in wanted.space.parameters:
         rows.append([parameter] + [_spread(found[name].get(parameter)) for name in measures])
     note = (
-        f"Mean and standard deviation over {_RESAMPLES} resamples of the exploring trials. fANOVA leaves out parameters "
-        f"that are not in every trial; PED-ANOVA was seen to name parameters without effect among the first two."
+        f"Mean and standard deviation over {_RESAMPLES} resamples of the exploring trials. fANOVA leaves out "
+        f"parameters that are not in every trial; PED-ANOVA was seen to name parameters without effect among the first."
     )
     return note + "\n\n" + _table(["parameter", *measures], rows)
 
@@ -242,10 +239,14 @@ def _against_best(interval: Interval | None, log: bool) -> list[str]:
 
 def _best(best: dict[str, Any]) -> str:
     threads = best.get("threads")
-    before = "" if threads is None else f"TF_NUM_INTRAOP_THREADS={threads} TF_NUM_INTEROP_THREADS={threads} OMP_NUM_THREADS={threads} "
+    before = (
+        ""
+        if threads is None
+        else f"TF_NUM_INTRAOP_THREADS={threads} TF_NUM_INTEROP_THREADS={threads} OMP_NUM_THREADS={threads} "
+    )
     return (
-        f"Trial `{best['key']}`. Its settings stand in `best.json`; this trains it again, to the same score on the same "
-        f"kind of machine:\n\n```\n{before}python -m tfgan_suite.fit --config best.json\n```"
+        f"Trial `{best['key']}`. Its settings stand in `best.json`; this trains it again, to the same score on the "
+        f"same kind of machine:\n\n```\n{before}python -m tfgan_suite.fit --config best.json\n```"
     )
 
 

@@ -248,13 +248,14 @@ def _parameter(name: str, entry: Any, before: Mapping[str, Parameter], place: st
             if not isinstance(entry["choices"], list) or not all(isinstance(one, Value) for one in entry["choices"]):
                 raise ValueError(f"choices must be a list of numbers, texts, true and false: {entry['choices']!r}")
             return Choice(tuple(entry["choices"]), when=when)
-        ends = [entry.get("low"), entry.get("high")]
-        if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-            raise ValueError(f"low and high must be numbers. Received: {ends}")
+        low, high = entry.get("low"), entry.get("high")
+        for end in (low, high):
+            if not isinstance(end, int | float) or isinstance(end, bool):
+                raise ValueError(f"low and high must be numbers. Received: {low!r} and {high!r}")
         for flag in ("log", "whole"):
             if not isinstance(entry.get(flag, False), bool):
                 raise ValueError(f"{flag} must be true or false. Received: {entry[flag]!r}")
-        return Range(ends[0], ends[1], entry.get("log", False), entry.get("whole", False), when)
+        return Range(low, high, entry.get("log", False), entry.get("whole", False), when)
     except ValueError as error:
         raise UsageError(f"{place}: {error}") from None
 
@@ -314,7 +315,7 @@ def as_record(space: Space) -> dict[str, Any]:
     }
 
 
-_FENG_SETTINGS = {
+_FENG_SETTINGS: dict[Value, Mapping[str, Any]] = {
     "A": {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.9},
     "B": {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.999},
     "C": {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3, "beta_1": 0.5, "beta_2": 0.999},
@@ -374,8 +375,12 @@ SPACES = {
             "discriminator_steps": 1,
         },
         modules=(
-            "generator_conditioning", "discriminator_conditioning", "embedding_dim", "normalization",
-            "spectral_generator", "attention",
+            "generator_conditioning",
+            "discriminator_conditioning",
+            "embedding_dim",
+            "normalization",
+            "spectral_generator",
+            "attention",
         ),
     ),  # fmt: skip
     "abc": Space(
@@ -385,7 +390,7 @@ SPACES = {
         fixed={"image_size": 28},
         parameters={
             "method": Choice(tuple(_FENG_METHODS), _FENG_METHODS),
-            "setting": Choice(tuple(_FENG_SETTINGS), dict(_FENG_SETTINGS)),
+            "setting": Choice(tuple(_FENG_SETTINGS), _FENG_SETTINGS),
         },
         default={"method": "sngan", "setting": "B"},
     ),

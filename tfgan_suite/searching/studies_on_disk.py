@@ -91,7 +91,7 @@ def open_study(wanted: Wanted, url: str, output: Path, *, workers: int, heartbea
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(f"--storage {url} cannot be opened ({reason})") from None
-    directions = ["minimize"] * (2 if wanted.seconds_too else 1)
+    directions = [optuna.study.StudyDirection.MINIMIZE] * (2 if wanted.seconds_too else 1)
     sampler = design.sampler(wanted.sampler, wanted.seed, workers)
     study = optuna.create_study(
         study_name=wanted.name,

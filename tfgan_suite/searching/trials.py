@@ -26,6 +26,7 @@ from tfgan_suite.runs.run_folder import RunFolder
 
 COMPLETE = "complete"
 DIVERGED, COLLAPSED, TOO_LARGE, STOPPED, FAILED = "diverged", "collapsed", "out of memory", "stopped early", "failed"
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 _ATTEMPTS = 3  # of a training that is killed from outside
 _POLL = 0.5  # seconds between looks at a training
 _FEWEST_CLASSES = 0.5  # of all classes that a generator must show, or it has collapsed
@@ -196,8 +197,7 @@ def environment(threads: int | None) -> dict[str, str]:
     """Of a process whose TensorFlow works with so many threads, on which the bits of its result depend."""
     if threads is None:
         return dict(os.environ)
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, str(threads))}
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
 
 
 def selection_scores(trained: RunFolder, objective: Objective) -> list[tuple[int, float]]:

@@ -126,4 +126,6 @@ def test_a_metric_says_what_is_good_and_stays_in_its_folder(tmp_path, figures):
 
 
 def test_lines_without_a_quantity_are_left_out(tmp_path):
-    assert len(curves.draw([*LOG, {"step": 30, "seconds": 1.0}], tmp_path)) == 3
+    log = [{"step": step, "d_loss": 1.0, "g_loss": 2.0} for step in (10, 20)]
+    whole = curves.draw(log, tmp_path, "hinge")
+    assert curves.draw([*log, {"step": 30, "seconds": 1.0}], tmp_path, "hinge") == whole and whole

@@ -202,5 +202,3 @@ def test_a_network_whose_optimizer_keeps_no_moments_has_no_known_number_of_param
     moments = {f"generator_optimizer/adam/{name}_velocity": np.zeros(size) for name, size in (("a", (2, 3)), ("b", 4))}
     path = checkpoints.save(tmp_path, 1, {**ARRAYS, **moments}, keep=3)
     assert checkpoints.num_parameters(path) == {"generator": 10}
-
-
