@@ -23,11 +23,11 @@ from tfgan_suite.runs import config
 from tfgan_suite.runs.config import Options
 from tfgan_suite.runs.presets import PRESETS
 from tfgan_suite.searching import confirmation, spaces, studies_on_disk
+from tfgan_suite.searching.crew import Crew, Hands, resolved
 from tfgan_suite.searching.design import SAMPLERS
 from tfgan_suite.searching.spaces import SPACES, Space
 from tfgan_suite.searching.studies_on_disk import Wanted
 from tfgan_suite.searching.trials import OBJECTIVES
-from tfgan_suite.searching.workers import Crew, Hands, resolved
 
 PROG = "python -m tfgan_suite.search"
 _STUDY = "study.json"

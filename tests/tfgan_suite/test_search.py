@@ -13,7 +13,7 @@ import pytest
 from data_tools import command as cli
 from data_tools.errors import UsageError
 from tfgan_suite import fit, search
-from tfgan_suite.searching import confirmation, design, studies_on_disk, trials, workers
+from tfgan_suite.searching import confirmation, crew, design, studies_on_disk, trials
 from tfgan_suite.searching.studies_on_disk import read_trials
 
 pytest.importorskip("optuna", reason="needs the extra [search]")
@@ -263,8 +263,10 @@ def test_workers_killed_at_random_lose_and_count_nothing_twice(space, tmp_path):
     running = {}
 
     def start(i):
-        log = open(tmp_path / f"{i}.txt", "ab")
-        running[i] = subprocess.Popen([sys.executable, "-m", "tfgan_suite.search", *arguments], stderr=log, stdout=log)
+        with open(tmp_path / f"{i}.txt", "ab") as log:
+            running[i] = subprocess.Popen(
+                [sys.executable, "-m", "tfgan_suite.search", *arguments], stderr=log, stdout=log
+            )
 
     for i in range(2):
         start(i)
@@ -310,10 +312,10 @@ def test_what_a_file_of_trials_must_be(tmp_path):
 
 def test_settings_are_whole(tmp_path):
     """On top of any preset they mean the same: every option of the variant is named."""
-    settings = workers.complete_settings({"variant": "sngan", "steps": 3}, 1)
+    settings = crew.complete_settings({"variant": "sngan", "steps": 3}, 1)
     path = tmp_path / "c.json"
     path.write_text(json.dumps(settings))
     assert fit.parse(["--config", str(path)]).settings.as_dict() == settings
     assert settings["options"]["architecture"] == "standard" and settings["evaluate_every"] == 3
     with pytest.raises(UsageError, match="steps=N"):
-        workers.complete_settings({"variant": "sngan"}, 1)
+        crew.complete_settings({"variant": "sngan"}, 1)

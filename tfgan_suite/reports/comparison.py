@@ -20,7 +20,8 @@ from tfgan_suite.scores import protocol
 # of a configuration: the seed; a place, where a fingerprint says what stood there; and how the run was watched, of
 # which the protocol of each score tells all that matters
 _NOT_THE_METHOD = {
-    "seed", "data_dir", "classifier", "num_images", "log_every", "sample_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints",
+    "seed", "data_dir", "classifier", "num_images", "log_every", "sample_every", "checkpoint_every",
+    "checkpoint_minutes", "keep_checkpoints",
 }  # fmt: skip
 # of a protocol: what belongs to a metric, not to the whole evaluation
 _OF_A_METRIC = {

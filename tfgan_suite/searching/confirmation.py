@@ -21,9 +21,9 @@ from tfgan_suite.console import signals
 from tfgan_suite.reports import intervals
 from tfgan_suite.reports.intervals import Interval
 from tfgan_suite.searching import effects, trials
+from tfgan_suite.searching.crew import complete_settings
 from tfgan_suite.searching.spaces import Point, Space
 from tfgan_suite.searching.studies_on_disk import Wanted
-from tfgan_suite.searching.workers import complete_settings
 
 BEST, DEFAULT = "best", "default"
 SEEDS = 5

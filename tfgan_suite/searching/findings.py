@@ -16,9 +16,9 @@ from data_tools import files
 from data_tools.errors import UsageError
 from tfgan_suite.reports.intervals import Interval
 from tfgan_suite.searching import confirmation, design, effects, studies_on_disk, trials
+from tfgan_suite.searching.crew import complete_settings
 from tfgan_suite.searching.design import DEFAULT, EXPLORE
 from tfgan_suite.searching.studies_on_disk import Wanted
-from tfgan_suite.searching.workers import complete_settings
 
 if TYPE_CHECKING:
     import optuna
@@ -239,11 +239,7 @@ def _against_best(interval: Interval | None, log: bool) -> list[str]:
 
 def _best(best: dict[str, Any]) -> str:
     threads = best.get("threads")
-    before = (
-        ""
-        if threads is None
-        else f"TF_NUM_INTRAOP_THREADS={threads} TF_NUM_INTEROP_THREADS={threads} OMP_NUM_THREADS={threads} "
-    )
+    before = "" if threads is None else "".join(f"{name}={threads} " for name in trials.THREADS)
     return (
         f"Trial `{best['key']}`. Its settings stand in `best.json`; this trains it again, to the same score on the "
         f"same kind of machine:\n\n```\n{before}python -m tfgan_suite.fit --config best.json\n```"

@@ -248,16 +248,20 @@ def _parameter(name: str, entry: Any, before: Mapping[str, Parameter], place: st
             if not isinstance(entry["choices"], list) or not all(isinstance(one, Value) for one in entry["choices"]):
                 raise ValueError(f"choices must be a list of numbers, texts, true and false: {entry['choices']!r}")
             return Choice(tuple(entry["choices"]), when=when)
-        low, high = entry.get("low"), entry.get("high")
-        for end in (low, high):
-            if not isinstance(end, int | float) or isinstance(end, bool):
-                raise ValueError(f"low and high must be numbers. Received: {low!r} and {high!r}")
+        low, high = _end(entry, "low"), _end(entry, "high")
         for flag in ("log", "whole"):
             if not isinstance(entry.get(flag, False), bool):
                 raise ValueError(f"{flag} must be true or false. Received: {entry[flag]!r}")
         return Range(low, high, entry.get("log", False), entry.get("whole", False), when)
     except ValueError as error:
         raise UsageError(f"{place}: {error}") from None
+
+
+def _end(entry: Mapping[str, Any], name: str) -> float:
+    value = entry.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"low and high must be numbers. Received: {name}={value!r}")
+    return value
 
 
 def _condition(entry: Any, before: Mapping[str, Parameter], place: str) -> Condition | None:
