@@ -326,6 +326,6 @@ def _opened(path: Path, function: Any) -> Any:
             return function(archive)
     except SuiteError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error, MemoryError,
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zlib.error,
             zipfile.BadZipFile, SyntaxError, TypeError, OverflowError) as error:  # fmt: skip
         raise DataError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from None

@@ -123,25 +123,35 @@ def train(
         jit_compile=False,
     )
 
-    def pipeline(data):
-        return tf.data.Dataset.from_tensor_slices((data.images, data.labels))
-
-    def scaled(images, labels):
-        return from_uint8_in_graph(images), labels
-
-    def seen(epoch):  # the images of an epoch, in its order
-        shuffled = pipeline(train_data).shuffle(len(train_data), seed=seed + epoch, reshuffle_each_iteration=False)
-        numbered = shuffled.batch(_TRAINING_BATCH).enumerate(epoch * steps // epochs)
-        return numbered.map(
-            lambda step, batch: scaled(augmented(batch[0], tf.stack([seed, tf.cast(step, tf.int32)])), batch[1])
-        ).prefetch(2)
-
-    fit_set = pipeline(train_data).shuffle(len(train_data), seed=seed).batch(_TRAINING_BATCH).map(scaled).prefetch(2)
+    fit_set = _pairs(train_data).shuffle(len(train_data), seed=seed).batch(_TRAINING_BATCH).map(_scaled).prefetch(2)
     for epoch in range(epochs):
-        shown = seen(epoch) if augment else fit_set
+        shown = _augmented_epoch(train_data, seed, epoch) if augment else fit_set
         history = head.fit(shown, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history
         report(f"epoch {epoch + 1} of {epochs}: training accuracy {history['accuracy'][0]:.4f}")
-    return network, float(head.evaluate(pipeline(test_data).batch(_BATCH).map(scaled), verbose=0)[1])
+    return network, float(head.evaluate(_pairs(test_data).batch(_BATCH).map(_scaled), verbose=0)[1])
+
+
+def _pairs(data: LabelledImages) -> tf.data.Dataset:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((data.images, data.labels))
+
+
+def _scaled(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return from_uint8_in_graph(images), labels
+
+
+def _augmented_epoch(data: LabelledImages, seed: int, epoch: int) -> tf.data.Dataset:
+    """The images of an epoch in its order, each shifted and perhaps mirrored: functions of the seed and the step."""
+    import tensorflow as tf
+
+    shuffled = _pairs(data).shuffle(len(data), seed=seed + epoch, reshuffle_each_iteration=False)
+    first = epoch * -(-len(data) // _TRAINING_BATCH)
+
+    def changed(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return _scaled(augmented(batch[0], tf.stack([seed, tf.cast(step, tf.int32)])), batch[1])
+
+    return shuffled.batch(_TRAINING_BATCH).enumerate(first).map(changed).prefetch(2)
 
 
 def augmented(images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:

@@ -77,7 +77,7 @@ GROUPS = {
         "Do the constraints on the networks hold?",
         "penalty, unweighted",
         "small and steady",
-        ("gradient_penalty", "pulling_away", "*_penalty"),
+        ("gradient_penalty", "r1", "r2", "pulling_away", "*_penalty"),
     ),
     "discriminator_scores": Group(
         "The discriminator's scores",
@@ -85,7 +85,7 @@ GROUPS = {
         "mean score, unbounded",
         "a gap that shrinks as samples get better; only the difference of the two means something",
         _OPINIONS,
-        losses=("wasserstein", "least_squares", "least_squares_pearson"),
+        losses=("wasserstein", "least_squares", "least_squares_pearson", "relativistic_pairing"),
     ),
     "discriminator_energies": Group(
         "The discriminator's energies",

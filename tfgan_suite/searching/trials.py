@@ -149,7 +149,7 @@ def _train(
 ) -> tuple[int, bool]:
     """The exit status of one process that trains, and whether `watch` ended it."""
     _wait_until_free(trained, stop)
-    command = [sys.executable, "-m", "tfgan_suite.fit"]
+    command = command_of("fit")
     if trained.config_file.is_file():
         command += ["--resume", str(trained.path)]
     else:
@@ -193,6 +193,11 @@ def _wait_until_free(trained: RunFolder, stop: threading.Event) -> None:
         shutil.rmtree(trained.path)
 
 
+def command_of(name: str) -> list[str]:
+    """How a command of the suite is run in a process of its own."""
+    return [sys.executable, "-m", f"tfgan_suite.{name}"]
+
+
 def environment(threads: int | None) -> dict[str, str]:
     """Of a process whose TensorFlow works with so many threads, on which the bits of its result depend."""
     if threads is None:
@@ -220,7 +225,7 @@ def metric_of(trained: RunFolder, settings: dict[str, Any], objective: Objective
         return at_end[-1]
     output = trained.path.parent / f"{objective.evaluate}.json"
     command = [
-        sys.executable, "-m", "tfgan_suite.evaluate", str(trained.path), "--metrics", objective.evaluate,
+        *command_of("evaluate"), str(trained.path), "--metrics", objective.evaluate,
         "--reference", f"{settings['dataset']}:selection", "--num-images", str(settings["num_images"]),
         "--splits", "1", "--output", str(output),
     ]  # fmt: skip

@@ -69,7 +69,7 @@ def of_the_future(arrays):
         (lambda path: path.write_bytes(b""), "step-00000002.npz is damaged"),
         (lambda path: path.write_bytes(b"hello"), "step-00000002.npz is damaged"),
         (lambda path: path.write_bytes(path.read_bytes().replace(KERNEL.tobytes(), b"1" * 24)), "00002.npz is damaged"),
-        (lambda path: np.savez(path, **{name: np.array([{}], dtype=object) for name in ARRAYS}), "does not fit"),
+        (lambda path: np.savez(path, **{name: np.array([{}], dtype=object) for name in ARRAYS}), "numbers or strings"),
         (lambda path: rewritten(path, one_bit_and_its_checksum), "damaged (its content has another hash than was"),
         (lambda path: rewritten(path, of_the_future), "is of format 3, not of 2 or earlier: it needs a newer"),
         (lambda path: rewritten(path, lambda arrays: arrays.update(about=np.array("[]"))), "does not say its format"),
