@@ -103,7 +103,6 @@ def train(
         The network and its accuracy in [0, 1] on the test images.
     """
     import keras
-    import tensorflow as tf
 
     from models_zoo.classifier import CLASSIFIERS
 
