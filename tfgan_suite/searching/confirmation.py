@@ -17,13 +17,13 @@ from typing import Any
 from data_tools import files
 from data_tools.command import report
 from data_tools.errors import Interrupted, SuiteError, UsageError
-from tfgan_suite.console import signals
 from tfgan_suite.reports import intervals
 from tfgan_suite.reports.intervals import Interval
 from tfgan_suite.searching import effects, trials
 from tfgan_suite.searching.crew import complete_settings
 from tfgan_suite.searching.spaces import Point, Space
 from tfgan_suite.searching.studies_on_disk import Wanted
+from tfgan_suite.training.stop_signals import StopSignals
 
 BEST, DEFAULT = "best", "default"
 SEEDS = 5
@@ -79,20 +79,33 @@ def run(
         if (row.name, wanted.seed + _FIRST_SEED + i) not in done
     ]
     stop = threading.Event()
-    with signals.remembered(stop.set) as received, concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(_one, wanted, row, seed, output, threads, stop) for row, seed in jobs]
-        for future in concurrent.futures.as_completed(futures):
-            try:
-                line = future.result()
-            except trials.Stopped:
-                continue
-            except SuiteError:
+    with (
+        StopSignals() as signals,
+        signals.remembering("stopping: what is being trained is saved first"),
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
+        waiting = {pool.submit(_one, wanted, row, seed, output, threads, stop) for row, seed in jobs}
+        while waiting:
+            done, waiting = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
+            if signals.received:
                 stop.set()
-                raise
-            _append(path, line)
-            report(f"{line['name']}, seed {line['seed']}: {line['outcome']}, {line['metric']}")
-    if received.number:
-        raise Interrupted("stopped; the same command goes on", received.number)
+            for future in done:
+                _take(future, path, stop)
+    if signals.received:
+        raise Interrupted("stopped; the same command goes on", signals.received)
+
+
+def _take(future: concurrent.futures.Future[dict[str, Any]], path: Path, stop: threading.Event) -> None:
+    """Write down what a training gave, unless it was stopped; one that cannot be trained stops the others."""
+    try:
+        line = future.result()
+    except trials.Stopped:
+        return
+    except SuiteError:
+        stop.set()
+        raise
+    files.append_json_line(path, line)
+    report(f"{line['name']}, seed {line['seed']}: {line['outcome']}, {line['metric']}")
 
 
 def _one(
@@ -106,10 +119,6 @@ def _one(
     ended = trials.run(folder, settings, objective, threads=threads, stop=stop)
     value = objective.of(ended.metric) if ended.outcome == trials.COMPLETE and ended.metric is not None else None
     return {"name": row.name, "seed": seed, "point": row.point, "value": value, **dataclasses.asdict(ended)}
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    files.append_json_line(path, line)
 
 
 def read(path: Path, rows: Sequence[Configuration] | None = None) -> list[dict[str, Any]]:

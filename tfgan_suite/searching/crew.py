@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from data_tools import files
 from data_tools.command import report
 from data_tools.errors import Interrupted, SuiteError, UsageError
-from tfgan_suite.console import signals
 from tfgan_suite.runs import provenance
 from tfgan_suite.runs.presets import PRESETS
 from tfgan_suite.searching import design, studies_on_disk, trials
 from tfgan_suite.searching.studies_on_disk import Wanted
+from tfgan_suite.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     import optuna
@@ -75,10 +75,12 @@ class Crew:
         """
         deadline = None if self.hands.hours is None else time.monotonic() + 3600 * self.hands.hours
         threads = [threading.Thread(target=self._guarded, daemon=True) for _ in range(self.hands.workers)]
-        with signals.remembered(self.stop.set) as received:
+        with StopSignals() as signals, signals.remembering("stopping: what is being trained is saved first"):
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
+                if signals.received:
+                    self.stop.set()
                 if deadline is not None and time.monotonic() >= deadline:
                     self.enough.set()
                 for thread in threads:
@@ -86,8 +88,8 @@ class Crew:
         studies_on_disk.write_trials(self._study(), self.output)
         if self.error is not None:
             raise self.error
-        if received.number:
-            raise Interrupted("stopped; the same command goes on", received.number)
+        if signals.received:
+            raise Interrupted("stopped; the same command goes on", signals.received)
 
     def _study(self) -> optuna.Study:
         hands = self.hands
