@@ -86,10 +86,10 @@ def run(
     ):
         waiting = {pool.submit(_one, wanted, row, seed, output, threads, stop) for row, seed in jobs}
         while waiting:
-            done, waiting = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
+            ended, waiting = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
             if signals.received:
                 stop.set()
-            for future in done:
+            for future in ended:
                 _take(future, path, stop)
     if signals.received:
         raise Interrupted("stopped; the same command goes on", signals.received)
