@@ -19,7 +19,7 @@ from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.scores import feature_metrics, memorisation, picture_metrics
 from tfgan_suite.scores.feature_metrics import KERNEL_PROTOCOLS
 from tfgan_suite.scores.gathering import Needs, Statistics, require_same_classes
-from tfgan_suite.scores.moments import Moments, frechet_influences
+from tfgan_suite.scores.moments import Moments, frechet_influences, squared_frechet_distance
 from tfgan_suite.scores.references import Reference
 
 Result = dict[str, Any]
@@ -133,14 +133,14 @@ def _distances(halves: list[Moments], real: Moments, generated: Statistics, chos
     """
     rows, second = (part[chosen] for part in generated.sample[:2])
     whole, error = halves[0].merge(halves[1]), feature_metrics.standard_error
-    value, of_whole = frechet_influences(whole, real, rows)
+    value, of_whole = squared_frechet_distance(whole, real), frechet_influences(whole, real, rows)
     found = _with_error(value, error(of_whole, np.zeros(len(rows)), whole.count), FRECHET_ERROR)
     if min(half.count for half in halves) < 2:
         return found
     at_half, of_halves = [], np.empty(len(rows))
     for number, half in enumerate(halves):
-        distance, of_halves[second == number] = frechet_influences(half, real, rows[second == number])
-        at_half.append(distance)
+        at_half.append(squared_frechet_distance(half, real))
+        of_halves[second == number] = frechet_influences(half, real, rows[second == number])
     middle = float(np.mean(at_half))
     return {
         **found,

@@ -159,11 +159,20 @@ def squared_frechet_distance(one: Moments, other: Moments) -> float:
         ValueError: for other dimensions, or fewer than two rows.
         ArithmeticError: if rounding made it clearly negative, which is a bug.
     """
-    return _distance(one, other, np.linalg.svd(_crossed(one, other), compute_uv=False))
+    if one.dimension != other.dimension:
+        raise ValueError(f"features must have as many columns as the reference: {one.dimension} and {other.dimension}")
+    root_1, root_2 = one.root, other.root
+    between = np.sum((one.mean - other.mean) ** 2)
+    spreads = np.sum(root_1**2) + np.sum(root_2**2)
+    cross = np.linalg.svd(root_1 @ root_2.T, compute_uv=False).sum()
+    distance = between + spreads - 2 * cross
+    if distance < -1e-9 * (between + spreads):
+        raise ArithmeticError(f"the Frechet distance came out as {distance}, of terms that add up to {spreads}")
+    return float(max(distance, 0.0))
 
 
-def frechet_influences(one: Moments, other: Moments, rows: np.ndarray) -> tuple[float, np.ndarray]:
-    """`squared_frechet_distance`, and how much each of some rows that `one` is made of moves it.
+def frechet_influences(one: Moments, other: Moments, rows: np.ndarray) -> np.ndarray:
+    """How much each of some rows that `one` is made of moves `squared_frechet_distance`.
 
     The first variation of the distance when the law of `one` gets a little more of a row x is, up to a constant,
     2 (m1 - m2) . (x - m1) + |x - m1|^2 - (x - m1)^T T (x - m1), where T, the optimal map from one Gaussian to the
@@ -178,29 +187,15 @@ def frechet_influences(one: Moments, other: Moments, rows: np.ndarray) -> tuple[
         rows: [k, d], among those of `one`.
 
     Returns:
-        The distance, and a number for each row, float64 [k].
+        float64 [k].
     """
     root = one.root
-    left, values, _ = np.linalg.svd(_crossed(one, other), full_matrices=False)
+    crossed = root @ other.root.T
+    squares, directions = np.linalg.eigh(crossed @ crossed.T)
     centred = np.asarray(rows, np.float64) - one.mean
     # with C1 = A^T A and whitened rows z, x - m1 = A^T z, the last term is z^T (A C2 A^T)^(1/2) z
     gram = root @ root.T
     gram[np.diag_indices(len(gram))] += _RIDGE * np.trace(gram) + np.finfo(np.float64).tiny
-    along = left.T @ np.linalg.solve(gram, root @ centred.T)
-    influences = 2 * centred @ (one.mean - other.mean) + (centred**2).sum(axis=1) - values @ along**2
-    return _distance(one, other, values), influences
-
-
-def _crossed(one: Moments, other: Moments) -> np.ndarray:
-    if one.dimension != other.dimension:
-        raise ValueError(f"features must have as many columns as the reference: {one.dimension} and {other.dimension}")
-    return one.root @ other.root.T
-
-
-def _distance(one: Moments, other: Moments, singular_values: np.ndarray) -> float:
-    between = np.sum((one.mean - other.mean) ** 2)
-    spreads = np.sum(one.root**2) + np.sum(other.root**2)
-    distance = between + spreads - 2 * singular_values.sum()
-    if distance < -1e-9 * (between + spreads):
-        raise ArithmeticError(f"the Frechet distance came out as {distance}, of terms that add up to {spreads}")
-    return float(max(distance, 0.0))
+    along = directions.T @ np.linalg.solve(gram, root @ centred.T)
+    of_map = np.sqrt(np.clip(squares, 0, None)) @ along**2
+    return 2 * centred @ (one.mean - other.mean) + (centred**2).sum(axis=1) - of_map
