@@ -193,7 +193,7 @@ TABLES_OF_CLASSES = {"gain/embeddings": "ones", "bias/embeddings": "zeros"}
 LINEAR_NORMS = {"gain/kernel": "orthogonal", "bias/kernel": "orthogonal", "class_embedding/embeddings": 1.0}
 GLOROT_HEADS = {"class_embedding/embeddings": "glorot", "logits/kernel": "glorot"}
 
-REACGAN_HEAD = ["sn1 dense 512", "embedding 10 512", "sn1 dense 1", "unit", "linear", "unit"]
+REACGAN_HEAD = ["sn1 dense 512", "sn1 dense 1", "embedding 10 512", "unit", "linear", "unit"]
 
 # case: variant, latents, options, layers of the generator and of the discriminator, how their kernels begin
 CASES = {
