@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from data_tools.errors import Interrupted
@@ -63,11 +63,17 @@ class StopSignals:
             self.note = before
 
     @contextlib.contextmanager
-    def deadly(self) -> Iterator[None]:
-        """Signals end the process without a word, even while it waits inside TensorFlow, where no handler can run."""
-        before = {number: signal.signal(number, signal.SIG_DFL) for number in self._before}
+    def deadly(self) -> Iterator[Callable[[], None]]:
+        """Signals end the process without a word; gives a function to call again where others may set handlers."""
+
+        def die() -> None:
+            for number in self._before:
+                signal.signal(number, signal.SIG_DFL)
+
+        before = {number: signal.getsignal(number) for number in self._before}
+        die()
         try:
-            yield
+            yield die
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

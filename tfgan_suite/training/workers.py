@@ -9,6 +9,7 @@ disk. And a worker that is gone is noticed by all (`Workers.together`), be it th
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -75,19 +76,23 @@ class Workers:
         Raises:
             SuiteError: if they cannot come together.
         """
-        others = ", ".join(self.name(rank) for rank in self._others) or "no other"
-        report(f"{self.name(self.rank)} waits for {others}; Ctrl-C or SIGTERM ends it, nothing is lost")
+        others = ", ".join(map(self.name, self._others))
+        if others:
+            report(f"{self.name(self.rank)} waits for {others}; Ctrl-C or SIGTERM ends it, nothing is lost")
         late = f"the others did not come within {LONGEST_START / 60:,.3g} minutes. Is one started on each address?"
-        limit = threading.Timer(LONGEST_START, _end_now, (late,))
-        limit.daemon = True
-        limit.start()
+        until = time.monotonic() + LONGEST_START
+        # TensorFlow waits for ever and takes SIGTERM for itself, so it waits in a thread, and this one looks at both
+        with signals.deadly() as stay_deadly, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(tf.distribute.MultiWorkerMirroredStrategy)
+            while not concurrent.futures.wait([waiting], timeout=0.2).done:
+                stay_deadly()
+                if time.monotonic() > until:
+                    _end_now(late)
         try:
-            with signals.deadly():
-                self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            self._strategy = waiting.result()
         except tf.errors.OpError as error:
-            raise SuiteError(f"{self.name(self.rank)} did not find {others}: {_first_line(error)}") from None
-        finally:
-            limit.cancel()
+            reason = error.message.strip().partition("\n")[0]
+            raise SuiteError(f"{self.name(self.rank)} could not begin: {reason}") from None
         return self._strategy
 
     def name(self, rank: int) -> str:
@@ -301,13 +306,8 @@ def _of_others(error: tf.errors.OpError) -> bool:
     return isinstance(error, lost) or "Collective ops is aborted" in error.message
 
 
-def _first_line(error: tf.errors.OpError) -> str:
-    return error.message.strip().partition("\n")[0]
-
-
 def _end_now(message: str) -> None:
-    """End the process from another thread than the main one, which may be inside TensorFlow, where nothing gets at
-    it."""
+    """End the process though a thread of it may be inside TensorFlow, where nothing gets at it."""
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which the progress bar hid
     with contextlib.suppress(OSError):
         os.write(2, f"{show_cursor}error: {message}\n".encode())
