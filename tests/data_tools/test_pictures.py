@@ -277,7 +277,6 @@ def test_postscript_in_a_picture_starts_nothing(ghostscript, tmp_path):
         ("data_tools.inspect", "folder --data-dir pictures"),
         ("tfgan_suite.fit", "--dataset folder --data-dir pictures --steps 1 --classifier none"),
         ("tfgan_suite.evaluate", "pictures --reference shapes:test --classifier shapes"),
-        ("tfgan_suite.evaluate", "pictures --reference shapes:test --classifier shapes --image-size 16 --splits 1"),
     ],
 )
 def test_no_command_that_reads_pictures_starts_ghostscript(

@@ -206,20 +206,21 @@ class Config:
         """Generator updates in all, if the training split has `num_images` images: the last epoch is a whole one.
 
         Raises:
-            UsageError: if neither steps nor epochs are given, or a batch has more images than there are.
+            UsageError: if neither steps nor epochs are given.
         """
         if self.epochs is not None:
-            steps = math.ceil(self.epochs * num_images / self.images_per_step)
-        elif self.steps is not None:
-            steps = self.steps
-        else:
+            return math.ceil(self.epochs * num_images / self.images_per_step)
+        if self.steps is None:
             raise UsageError("--steps or --epochs must say how long to train")
+        return self.steps
+
+    def require_batch_of(self, num_images: int) -> None:
+        """Raises UsageError if a batch has more images than the training split."""
         if self.batch_size > num_images:
             raise UsageError(
                 f"--batch-size must be at most {num_images:,}, the training images of {self.dataset}. "
                 f"Received: {self.batch_size:,}"
             )
-        return steps
 
 
 def _require(config: Config, name: str, holds: bool, rule: str) -> None:

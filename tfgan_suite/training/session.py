@@ -224,6 +224,7 @@ def check_classes(data: LabelledImages, settings: Config) -> None:
 def resolved(settings: Config, gan: GAN, num_images: int) -> Config:
     """`settings` with what depends on the data and the variant filled in: the steps, the loss and all options."""
     steps = settings.steps_for(num_images)
+    settings.require_batch_of(num_images)
     network, training = options_of(settings)
     return dataclasses.replace(
         settings, steps=steps, epochs=None, loss=gan.adversarial_loss, options=network | training

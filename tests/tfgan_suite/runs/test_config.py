@@ -306,9 +306,9 @@ def test_resume_loads_a_program_as_classifier_only_where_it_is_named_again(run):
 
 
 def test_a_batch_is_no_larger_than_the_data():
-    assert Config(steps=3, batch_size=10).steps_for(10) == 3
+    Config(steps=3, batch_size=10).require_batch_of(10)
     with pytest.raises(UsageError, match="--batch-size must be at most 9, the training images of shapes. Received: 10"):
-        Config(steps=3, batch_size=10).steps_for(9)
+        Config(steps=3, batch_size=10).require_batch_of(9)
 
 
 def test_resume_refuses_changes_and_lists_them(run):
