@@ -22,7 +22,6 @@ from tfgan_suite.runs import checkpoints, config
 from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.scores.protocol import is_selection
 
-_LARGEST_FILE = 256 * 2**20
 _MOST_QUANTITIES = 64
 Line = dict[str, Any]
 
@@ -179,10 +178,10 @@ def read(path: Path) -> RunRecord:
     """What a run's folder holds.
 
     Raises:
-        SuiteError: if its configuration or a whole file cannot be read.
+        SuiteError: if its configuration or a whole file cannot be read, or a part of it is not in its folder.
     """
     run, notes = RunFolder(path), []
-    _refuse_large(run.config_file)
+    run.require_own_parts()
     record = config.load_json(run.config_file)
     settings = record.get("config")
     if not isinstance(settings, dict):
@@ -245,7 +244,6 @@ def _json_lines(path: Path) -> tuple[list[Line], int]:
     """Objects whose step is null or one, and how many lines are anything else."""
     if not path.is_file():
         return [], 0
-    _refuse_large(path)
     lines, damaged = [], 0
     for text in path.read_bytes().splitlines():
         try:
@@ -262,11 +260,6 @@ def _json_lines(path: Path) -> tuple[list[Line], int]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
-
-
-def _refuse_large(path: Path) -> None:
-    if path.stat().st_size > _LARGEST_FILE:
-        raise SuiteError(f"{plain(str(path))} is larger than {_LARGEST_FILE // 2**20} MB: it is left unread")
 
 
 def _is_step(value: Any) -> bool:

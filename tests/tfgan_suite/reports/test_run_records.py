@@ -116,7 +116,17 @@ def test_a_broken_configuration_is_refused_in_a_line(tmp_path, made_runs, text):
 def test_a_file_that_is_far_too_large_is_left_unread(tmp_path, made_runs):
     run = made_runs.write_run(tmp_path / "run")
     os.truncate(run / "log.jsonl", 2**30)  # a hole, not a gigabyte
-    with pytest.raises(SuiteError, match="larger than 256 MB"):
+    with pytest.raises(SuiteError, match="has more than 268,435,456 bytes"):
+        run_records.read(run)
+
+
+@pytest.mark.parametrize("part", ["samples/step-000300.png", "checkpoints/step-00000300.npz", "evaluation.jsonl"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "link"])
+def test_a_run_with_a_part_that_is_elsewhere_or_never_ends_is_left_unread(tmp_path, made_runs, part, make):
+    """A page would hold the picture that the link points at, and a pipe would be waited for, for ever."""
+    run = made_runs.write_run(tmp_path / "run")
+    make(run / part)
+    with pytest.raises(SuiteError, match="opened only if all of it is in its folder"):
         run_records.read(run)
 
 
