@@ -210,13 +210,14 @@ def read_trials(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
+    files.require_own(path)
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             record = json.loads(line)
             if not {"key", "role", "outcome", "point", "values"} <= record.keys():
                 raise ValueError("a trial has key, role, outcome, point and values")
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise SuiteError(f"line {number} of {path} is no trial ({error}): remove it") from None
         records.append(record)
     return records
