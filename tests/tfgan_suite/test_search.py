@@ -307,7 +307,13 @@ def trainings_of(pid):
 def test_what_a_file_of_trials_must_be(tmp_path):
     path = tmp_path / "trials.jsonl"
     assert read_trials(path) == []
-    for text in ("nonsense\n", "3\n", '{"key": "explore-000"}\n', "[" * 100_000 + "\n"):
+    whole = {"key": "explore-000", "role": "explore", "outcome": "complete", "point": {"beta_1": 0.5}, "values": [1.0]}
+    path.write_text(json.dumps(whole) + "\n" + json.dumps({**whole, "outcome": trials.FAILED, "values": None}))
+    assert len(read_trials(path)) == 2
+    wrong = [("key", 5), ("role", [1]), ("outcome", {}), ("point", [1]), ("point", {"beta_1": []})]
+    wrong += [("values", values) for values in (None, [], ["x"], [True], [float("nan")], [1e308])]
+    odd = [json.dumps({**whole, name: value}) + "\n" for name, value in wrong]
+    for text in ("nonsense\n", "3\n", '{"key": "explore-000"}\n', "[" * 100_000 + "\n", *odd):
         path.write_text(text)
         with pytest.raises(Exception, match="line 1 of .* is no trial"):
             read_trials(path)
