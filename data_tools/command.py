@@ -16,6 +16,7 @@ import tyro
 
 from data_tools.errors import Interrupted, SuiteError, UsageError
 from data_tools.streams import lasting_streams
+from data_tools.visible_text import visible
 
 Arguments = TypeVar("Arguments")
 _NO_MEMORY = "does not fit in memory"
@@ -49,15 +50,15 @@ def _status_of(main: Callable[[list[str]], None], argv: list[str]) -> int:
         if "--debug" in argv:
             raise
         prefix = "" if isinstance(error, Interrupted) else "error: "
-        sys.stderr.write(f"{prefix}{error}\n")
+        _say(f"{prefix}{error}")
         return error.status
     except OSError as error:
         if "--debug" in argv:
             raise
         if is_out_of_memory(error):
-            sys.stderr.write(f"error: {_NO_MEMORY}: ask for less at once\n")
+            _say(f"error: {_NO_MEMORY}: ask for less at once")
             return 1
-        sys.stderr.write(f"error: {error.strerror or error}: {str(error.filename)[:200]}\n")
+        _say(f"error: {error.strerror or error}: {str(error.filename)[:200]}")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -66,12 +67,17 @@ def _status_of(main: Callable[[list[str]], None], argv: list[str]) -> int:
         if "--debug" in argv:
             raise
         if is_out_of_memory(error):
-            sys.stderr.write(f"error: {_NO_MEMORY}: ask for less at once\n")
+            _say(f"error: {_NO_MEMORY}: ask for less at once")
             return 1
         first_line = str(error).strip().partition("\n")[0]
-        sys.stderr.write(f"error: {type(error).__name__}: {first_line}\nThis is a bug: --debug shows where it is\n")
+        _say(f"error: {type(error).__name__}: {first_line}\nThis is a bug: --debug shows where it is")
         return 1
     return 0
+
+
+def _say(message: str) -> None:
+    """Write lines to stderr; names in them, of files or out of files, cannot steer the terminal."""
+    sys.stderr.write(visible(message, kept="\n") + "\n")
 
 
 @contextlib.contextmanager
@@ -132,7 +138,7 @@ def parse_some(kind: type[Arguments], argv: list[str], *, prog: str) -> Argument
 
 def report(message: str) -> None:
     """A line for the person at the terminal; results go to stdout, this goes to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message, kept="\n"), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

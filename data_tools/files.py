@@ -131,6 +131,31 @@ def held(path: Path, refusal: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def require_own(path: Path) -> None:
+    """Refuse what another library will open by its name and write into, unless it is a file of its own or missing.
+
+    Raises:
+        SuiteError: for a link, a file with a second name, or anything else than a file.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise _not_its_own(path)
+
+
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[BinaryIO]:
+    """A file to append to, such as the output of a process.
+
+    Raises:
+        SuiteError: if it cannot be written, or `path` is a link or anything else than a file of its own.
+    """
+    with writing(path):
+        descriptor = _own_file(path, os.O_WRONLY | os.O_APPEND)
+    with os.fdopen(descriptor, "ab") as file:
+        yield file
+
+
 def _lock_file(path: Path) -> int:
     return _own_file(path, os.O_RDWR)
 

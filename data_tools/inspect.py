@@ -15,6 +15,7 @@ import tyro
 
 from data_tools import DATASETS, command
 from data_tools.errors import UsageError
+from data_tools.visible_text import visible
 
 if TYPE_CHECKING:
     Dataset = str
@@ -83,18 +84,18 @@ def show(report: dict[str, Any]) -> None:
     names = list(dict.fromkeys(name for split in splits.values() for name in split["per_class"]))
     table = Table("class", *splits)
     for name in names[:_CLASSES_SHOWN]:
-        table.add_row(Text(name), *(f"{split['per_class'].get(name, 0):,}" for split in splits.values()))
+        table.add_row(Text(visible(name)), *(f"{split['per_class'].get(name, 0):,}" for split in splits.values()))
     if len(names) > _CLASSES_SHOWN:
         table.add_row(f"and {len(names) - _CLASSES_SHOWN} more", *("" for _ in splits))
     table.add_row(f"all {len(names)}", *(f"{split['images']:,}" for split in splits.values()), style="bold")
     console.print(table)
     for name, split in splits.items():
         for line in _lines(split):
-            console.print(Text(f"{name:10}{line}"))
+            console.print(Text(visible(f"{name:10}{line}")))
     for pair, shared in report["in_both_splits"].items():
         console.print(Text(f"in both {pair}: {shared['count']:,}"))
     for sentence in report["warnings"]:
-        console.print(Text(f"warning: {sentence}"))
+        console.print(Text(visible(f"warning: {sentence}")))
 
 
 def _lines(split: dict[str, Any]) -> list[str]:

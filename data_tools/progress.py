@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from data_tools.visible_text import visible
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 def note(message: str) -> None:
     """A line on stderr about something that takes its time."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message, kept="\n"), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def counting(what: str, total: int, *, done: int = 0, is_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Gives a function to be called with the number of items, or bytes, that were done since its last call."""
+    what = visible(what)
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}", markup=False),

@@ -77,6 +77,8 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         elif not path.is_file():
             raise DataError(f"--output {folder} holds no collection ({NAME}): start one with the command search")
+        for ending in ("", "-journal", "-wal", "-shm"):  # SQLite opens these, too, and follows links
+            files.require_own(folder / f"{NAME}{ending}")
         self._lock = threading.RLock()
         self._held = contextlib.ExitStack()
         if alone:

@@ -6,13 +6,16 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 
 import pytest
 
 from data_tools import command as cli
-from data_tools.errors import UsageError
-from tfgan_suite import fit, search
+from data_tools.errors import SuiteError, UsageError
+from tfgan_suite import evaluate, fit, search
+from tfgan_suite.runs.run_folder import RunFolder
 from tfgan_suite.searching import confirmation, crew, design, studies_on_disk, trials
 from tfgan_suite.searching.studies_on_disk import read_trials
 
@@ -304,10 +307,50 @@ def trainings_of(pid):
 def test_what_a_file_of_trials_must_be(tmp_path):
     path = tmp_path / "trials.jsonl"
     assert read_trials(path) == []
-    for text in ("nonsense\n", "3\n", '{"key": "explore-000"}\n'):
+    whole = {"key": "explore-000", "role": "explore", "outcome": "complete", "point": {"beta_1": 0.5}, "values": [1.0]}
+    path.write_text(json.dumps(whole) + "\n" + json.dumps({**whole, "outcome": trials.FAILED, "values": None}))
+    assert len(read_trials(path)) == 2
+    wrong = [("key", 5), ("role", [1]), ("outcome", {}), ("point", [1]), ("point", {"beta_1": []})]
+    wrong += [("values", values) for values in (None, [], ["x"], [True], [float("nan")], [1e308])]
+    odd = [json.dumps({**whole, name: value}) + "\n" for name, value in wrong]
+    for text in ("nonsense\n", "3\n", '{"key": "explore-000"}\n', "[" * 100_000 + "\n", *odd):
         path.write_text(text)
         with pytest.raises(Exception, match="line 1 of .* is no trial"):
             read_trials(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "link"])
+def test_a_file_of_trials_that_never_ends_is_not_waited_for(tmp_path, make):
+    make(tmp_path / "trials.jsonl")
+    with pytest.raises(SuiteError, match=r"trials\.jsonl is a link or no plain file"):
+        read_trials(tmp_path / "trials.jsonl")
+
+
+def test_what_a_training_says_is_not_written_through_a_link(tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "output.txt").symlink_to(mine)
+    monkeypatch.setattr(trials, "command_of", lambda name: [sys.executable, "-c", "print('said')"])
+    with pytest.raises(SuiteError, match=r"output\.txt is a link or no plain file"):
+        trials.run(tmp_path / "trial", {}, trials.OBJECTIVES["frechet"], threads=1, stop=threading.Event())
+    assert mine.read_text() == "precious"
+
+
+def test_a_metric_that_no_training_measures_is_read_from_the_scores(tmp_path, monkeypatch, few_shapes):
+    """Such as precision, which is measured after the training, by `evaluate`."""
+    run = tmp_path / "trial" / "run"
+    arguments = "--variant dcgan --width 0.03 --image-size 16 --latent-dim 4 --steps 1 --batch-size 8 --classifier none"
+    assert cli.run(fit.main, [*arguments.split(), "--run-dir", str(run)]) == 0
+
+    def evaluated(command, **options):
+        assert cli.run(evaluate.main, command[3:]) == 0
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(trials, "subprocess", types.SimpleNamespace(run=evaluated))
+    settings = {"dataset": "shapes", "steps": 1, "num_images": 64}
+    value = trials.metric_of(RunFolder(run), settings, trials.OBJECTIVES["precision"], None)
+    assert 0 <= value <= 1
 
 
 def test_settings_are_whole(tmp_path):

@@ -151,7 +151,13 @@ def _saved_model(path: Path, options: Options) -> Source:
         given = {latents[0]: latent}
         if labels:
             given[labels[0]] = tf.cast(label, inputs[labels[0]].dtype)
-        return signature(**given)[output]
+        try:
+            return signature(**given)[output]
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise SuiteError(f"{path} cannot make images: {reason}") from None
 
     return GeneratorSource(
         generate, name=str(path), image_size=size, latent_dim=latent_dim, class_names=names,

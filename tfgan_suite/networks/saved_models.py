@@ -301,5 +301,5 @@ def _about(folder: Path) -> tuple[str | None, tuple[str, ...]]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         return str(about["name"]), tuple(str(name) for name in about["class_names"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise SuiteError(f"{path} is damaged ({error!r})") from None

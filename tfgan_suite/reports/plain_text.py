@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from typing import Any
 
+from data_tools.visible_text import visible
+
 _LONGEST = 200
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # control, direction marks, lone surrogates, no character
 
 
 def plain(value: Any, longest: int = _LONGEST) -> str:
@@ -19,8 +19,7 @@ def plain(value: Any, longest: int = _LONGEST) -> str:
         longest: characters kept.
     """
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    cut = text[: longest + 1]
-    shown = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNSEEN else c for c in cut)
+    shown = visible(text[: longest + 1])
     return shown if len(text) <= longest else shown[:longest] + "..."
 
 

@@ -21,6 +21,7 @@ from tfgan_suite.networks.scoring_network import ScoringNetwork
 from tfgan_suite.scores.gathering import PICTURES, Needs, Statistics, gather
 from tfgan_suite.scores.moments import Moments
 
+_LARGEST = 1e38
 _FORMAT = 2  # to be raised when what is stored, or how it is computed, changes
 _MOST_BYTES = 1 << 30  # of statistics that are given; those of 2,048 features have a thirtieth
 
@@ -136,6 +137,8 @@ def read(path: Path, network: ScoringNetwork) -> Reference:
                 f"they are of {about.get('classifier', 'another network')} {of[:12]} with {rule}, not of {network.name}"
             )
         moments = Moments.from_covariance(count or 2, mean, covariance)
+        if max(abs(moments.mean).max(), abs(moments.covariance).max() ** 0.5) > _LARGEST:
+            raise ValueError(f"mu and sigma must be of features of at most {_LARGEST:g}, as float32 has them")
     except (DataError, ValueError, KeyError, TypeError) as error:
         raise SuiteError(f"{path} cannot serve as --reference: {error}") from None
     statistics = Statistics(count or 2, needs=Needs())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import optuna
 
 _RETRIES = 3  # of a trial whose worker died
+_LARGEST = 1e300
 _SILENT = 4  # signs of life that may be missing
 
 
@@ -210,16 +211,36 @@ def read_trials(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
+    files.require_own(path)
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             record = json.loads(line)
             if not {"key", "role", "outcome", "point", "values"} <= record.keys():
                 raise ValueError("a trial has key, role, outcome, point and values")
-        except (ValueError, AttributeError) as error:
+            _require_kinds(record)
+        except (ValueError, AttributeError, RecursionError) as error:
             raise SuiteError(f"line {number} of {path} is no trial ({error}): remove it") from None
         records.append(record)
     return records
+
+
+def _require_kinds(record: dict[str, Any]) -> None:
+    """Raises ValueError unless the fields of a trial are of their kinds; the file may come from elsewhere."""
+    if not all(isinstance(record[name], str) for name in ("key", "role", "outcome")):
+        raise ValueError("key, role and outcome are texts")
+    if not isinstance(record["point"], dict) or not all(
+        isinstance(one, spaces.Value) for one in record["point"].values()
+    ):
+        raise ValueError("a point has a number, a text, true or false for each parameter")
+    values = record["values"]
+    if values is None and record["outcome"] != trials.COMPLETE:
+        return
+    if not isinstance(values, list) or not values or not all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST)
+        for value in values
+    ):  # fmt: skip
+        raise ValueError("values are finite numbers, or null")
 
 
 def exploit_key(number: int) -> str:

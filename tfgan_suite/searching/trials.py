@@ -155,7 +155,7 @@ def _train(
     else:
         command += ["--config", str(folder / "config.json"), "--run-dir", str(trained.path)]
     seen = 0
-    with open(folder / "output.txt", "ab") as output:
+    with files.appending(folder / "output.txt") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                    env=environment(threads), start_new_session=True)  # fmt: skip
         try:
@@ -232,7 +232,7 @@ def metric_of(trained: RunFolder, settings: dict[str, Any], objective: Objective
     done = subprocess.run(command, capture_output=True, text=True, env=environment(threads), check=False)
     if done.returncode:
         raise SuiteError(f"{trained.path} could not be scored: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-    for line in json.loads(output.read_text(encoding="utf-8"))["scores"]:
+    for line in json.loads(output.read_text(encoding="utf-8")):
         if line["metric"] in objective.names:
             return line["value"]
     raise SuiteError(f"{trained.path} has no {objective.names[0]} in {output}")

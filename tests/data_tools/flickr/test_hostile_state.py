@@ -51,6 +51,22 @@ def outside(tmp_path):
     return {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize("ending", ["", "-wal", "-journal", "-shm"])
+@pytest.mark.parametrize("name", ["prepare", "status", "download", "search"])
+def test_a_state_that_is_a_link_is_not_written_through(collection, collect, tmp_path, capsys, name, ending):
+    state = tmp_path / "collection" / f"collection.sqlite{ending}"
+    with sqlite3.connect(tmp_path / "own.sqlite") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = outside(tmp_path)
+    state.unlink(missing_ok=True)
+    state.symlink_to(tmp_path / "own.sqlite")
+    arguments = {"prepare": ("--size", 64), "search": ("--tags", "gecko")}.get(name, ())
+    assert collect(collection, name, *arguments) == 1
+    assert f"{state.name} is a link or no plain file" in capsys.readouterr().err
+    assert outside(tmp_path) == before
+
+
 PLACES = ("{root}/own.txt", "../own.txt", "originals/../../own.txt", "link/own.txt")
 
 

@@ -309,6 +309,16 @@ def saved(path, function, *specs):
     return path
 
 
+def test_a_savedmodel_that_fails_while_it_draws_is_told(tmp_path):
+    def failing(latents):
+        return {"images": tf.debugging.check_numerics(tf.zeros([tf.shape(latents)[0], 32, 32, 3]) / 0.0, "broken")}
+
+    saved(tmp_path / "failing", failing, tf.TensorSpec([None, 4], tf.float32))
+    source = open_source(str(tmp_path / "failing"), Options())
+    with pytest.raises(SuiteError, match="failing cannot make images: .*(CheckNumerics|broken)"):
+        next(source.batches(2, 2))
+
+
 def test_savedmodels_of_others(tmp_path):
     latents = tf.TensorSpec([None, 4], tf.float32, name="z")
     good = saved(tmp_path / "good", lambda z: {"x": tf.tile(tf.tanh(z[:, :1, None, None]), [1, 16, 16, 3])}, latents)

@@ -103,9 +103,10 @@ def test_the_command_exports_a_saved_model_that_scores_the_same(tmp_path, monkey
     (tmp_path / "empty" / "assets" / "classifier.json").write_text('{"name": "x", "class_names": ["a", "b"]}')
     with pytest.raises(SuiteError, match="names 2 classes, but has 10 logits"):
         scoring_network.load(str(tmp_path / "empty"))
-    (tmp_path / "empty" / "assets" / "classifier.json").write_text("[]")
-    with pytest.raises(SuiteError, match="classifier.json is damaged"):
-        scoring_network.load(str(tmp_path / "empty"))
+    for damaged in ("[]", "[" * 200_000):
+        (tmp_path / "empty" / "assets" / "classifier.json").write_text(damaged)
+        with pytest.raises(SuiteError, match="classifier.json is damaged"):
+            scoring_network.load(str(tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("size", ["7", "1025"])

@@ -143,6 +143,8 @@ def test_statistics_that_do_not_fit_are_refused(network, tmp_path):
         {"mu": np.array(["a", "b"]), "sigma": np.eye(2)},
         {"mu": np.zeros(2), "sigma": np.zeros(2, [("a", "<f8"), ("b", "<f8")])},
         {"mu": np.zeros(2), "sigma": np.zeros((3000, 3000))},
+        {"mu": np.full(2, 1e300), "sigma": np.eye(2)},  # whose distance would be infinite
+        {"mu": np.zeros(2), "sigma": np.eye(2) * 1e300},
     ]
     for arrays in bad:
         np.savez_compressed(path, **arrays)
