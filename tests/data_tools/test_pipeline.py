@@ -70,8 +70,8 @@ def test_flips_are_of_the_stream_that_the_suite_has_always_had():
         np.testing.assert_array_equal(batches.flips(40, seed, step, replica), expected)
         if replica == 0:
             np.testing.assert_array_equal(randomness.key(seed, step, 3), key)
-    uses = {value for name, value in vars(randomness).items() if name.isupper()}
-    assert len(uses) == 9 and batches.FLIPS == 3 and 3 not in uses
+    uses = [value for name, value in vars(randomness).items() if name.isupper()]
+    assert len(set(uses)) == len(uses) > 8 and batches.FLIPS == 3 and 3 not in uses
 
 
 @pytest.mark.parametrize("replica", [0, 1, 5])

@@ -277,7 +277,7 @@ def test_statistics_as_reference(place):
         ("other.npz --training real.npz", "--training is for --metrics memorisation"),
         ("other.npz --reference nowhere", "--reference must be a run folder"),
         ("other.npz --reference text.npz", "text.npz cannot be read as an .npz file"),
-        ("other.npz --reference complex.npz", "sigma must be real numbers. Received: complex128"),
+        ("other.npz --reference complex.npz", "an array must hold real numbers or strings. Received: complex128"),
         ("other.npz --reference negative.npz", "labels must be from 0 to 99999. Received: -1..8"),
         ("other.npz --reference real.npz --save-reference .", "--save-reference must be a file"),
         (

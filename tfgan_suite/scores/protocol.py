@@ -75,10 +75,10 @@ def check(line: dict[str, Any]) -> dict[str, Any]:
 
 # what came out and when, and what it was called; all else says how it was measured
 _OUTCOMES = {
-    "metric", "value", "spread", "at_half", "extrapolated", "error", "class_fractions", "source", "source_fingerprint",
-    "step", "images_seen", "seconds", "versions",
+    "metric", "value", "spread", "error", "at_half", "at_half_error", "extrapolated", "extrapolated_error",
+    "class_fractions", "source", "source_fingerprint", "step", "images_seen", "seconds", "versions",
 }  # fmt: skip
-_PARAMETERS_OUTCOMES = {"classes", "counts", "classes_left_out", "levels", "smallest_ratio", "picture"}
+_PARAMETERS_OUTCOMES = {"classes", "class_errors", "counts", "classes_left_out", "levels", "smallest_ratio", "picture"}
 _NAMES = {"classifier": "classifier_fingerprint", "reference": "reference_fingerprint"}
 
 

@@ -98,8 +98,9 @@ def test_other_images_are_measured_by_the_same_protocol(lines, tmp_path_factory)
         assert line["metric"] == other["metric"] and line["source_fingerprint"] != other["source_fingerprint"]
         assert protocol.how(line) == protocol.how(other), line["metric"]
     measured = {name for line in lines for name in protocol.how(line)}
-    outcomes = {"metric", "value", "spread", "at_half", "extrapolated", "class_fractions", "source",
-                "source_fingerprint", "step", "images_seen", "seconds", "versions"}  # fmt: skip
+    outcomes = {"metric", "value", "spread", "error", "at_half", "at_half_error", "extrapolated", "extrapolated_error",
+                "class_fractions", "source", "source_fingerprint", "step", "images_seen", "seconds",
+                "versions"}  # fmt: skip
     names = {"classifier", "reference", "labels"}  # which fingerprints stand for; and drawn uniformly, or none
     assert protocol.FIELDS.keys() - outcomes - names <= measured and not outcomes & measured
 

@@ -80,7 +80,8 @@ def test_a_run_says_which_images_it_saw_wherever_they_are(tmp_path, sources):
 def test_scores_on_the_way_without_a_network_are_refused(tmp_path, sources, capsys, classifier):
     place = sources.write_idx(tmp_path / "mnist")
     form = ["--dataset", "mnist", "--data-dir", str(place), "--image-size", "28", "--evaluate-every", "1"]
-    arguments = ["--variant", "dcgan", "--steps", "2", "--width", "0.05", "--run-dir", str(tmp_path / "run")]
+    arguments = ["--variant", "dcgan", "--steps", "2", "--width", "0.05", "--batch-size", "8"]
+    arguments += ["--run-dir", str(tmp_path / "run")]
     assert cli.run(fit.main, [*form, *arguments, *classifier]) == 2
     assert "--evaluate-every needs a network that scores mnist: give --classifier" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
