@@ -35,6 +35,8 @@ OPTIONS = {
         "temperature": 0.25,
     },
     "cgan": {
+        "spectral_generator": True,
+        "attention": True,
         "generator_conditioning": "concat",
         "discriminator_conditioning": "concat",
         "generator_concat_layer": 2,

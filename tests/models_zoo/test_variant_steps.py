@@ -91,7 +91,7 @@ def between_the_margins(gan):
         outputs = [feed(gan.discriminator, *given) for given in ((real_images(), REAL_LABELS), (fake, labels))]
         return [np.asarray(output["logits"] if isinstance(output, dict) else output) for output in outputs]
 
-    last = {v.path.rpartition("/")[2]: v for v in gan.discriminator.trainable_variables if v.shape[-1] == 1}
+    last = {v.path.rpartition("/")[2]: v for v in gan.discriminator.trainable_variables if v.shape[-1:] == (1,)}
     last["bias"].assign(last["bias"] - np.mean(logits()))
     real, fake = logits()
     if real.min() >= 1:  # told apart so well that nothing is left to descend: let it take each for the other

@@ -15,6 +15,7 @@ DEEPEST = {  # rectifier and side at 16 pixels
     "began": ("encoder_1_conv_1_elu", 8),
     "sagan": ("relu", 8),
     "biggan": ("relu", 8),
+    "reacgan": ("relu", 8),
 }
 
 
