@@ -29,6 +29,7 @@ from data_tools import splits
 from data_tools.errors import DataError, SuiteError
 from data_tools.images import LabelledImages
 from data_tools.resized import prepared
+from data_tools.visible_text import visible
 
 Form = tuple[tuple[int, ...], np.dtype]  # shape and type of an array
 MOST_BYTES = 8 << 30  # of what is read at once: whatever claims more is refused unread
@@ -235,6 +236,17 @@ def read_all(
     return _opened(path, inside)
 
 
+def forms(path: Path) -> dict[str, Form]:
+    """Shape and type of every array of an .npz file, by their headers, which are all that is read; errors: see
+    `read_all`."""
+
+    def inside(archive: zipfile.ZipFile) -> dict[str, Form]:
+        members = _members(path, archive)
+        return {name: _claimed(path, archive, member, MOST_EXPANSION) for name, member in members.items()}
+
+    return _opened(path, inside)
+
+
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """What the file holds, by the names of the arrays."""
     members: dict[str, zipfile.ZipInfo] = {}
@@ -315,7 +327,7 @@ def _size(form: Form) -> int:
 
 def _plain(name: str) -> str:
     """A name from a file, short and without what could steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:60])
+    return visible(name[:60])
 
 
 def _opened(path: Path, function: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfgan_suite.reports import quantities
 from tfgan_suite.reports.comparison import BEST, LAST, Cell, Column, Comparison, Configuration
-from tfgan_suite.reports.plain_text import csv_cell, markdown, plain
+from tfgan_suite.reports.plain_text import csv_cell, markdown, plain, table_lines
 from tfgan_suite.reports.run_records import RunRecord
 
 ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "": ""}
@@ -21,7 +21,7 @@ _AT = {LAST: "last step", BEST: "best by the selection split"}
 def markdown_table(comparison: Comparison) -> str:
     """The whole comparison as Markdown: what was trained, the scores, their protocols, and what was left out."""
     lines = ["# Comparison of runs", "", "## What was trained", ""]
-    lines += _table(
+    lines += table_lines(
         ["#", "configuration", "seeds", "steps", "images seen", "wall time", "hardware", "parameters G", "D", "notes"],
         [[markdown(cell) for cell in _facts(row)] for row in comparison.configurations],
     )
@@ -41,7 +41,7 @@ def markdown_table(comparison: Comparison) -> str:
             for row in section.configurations
             for at in (LAST, BEST)
         ]
-        lines += _table(["#", "configuration", "at", *heads], rows)
+        lines += table_lines(["#", "configuration", "at", *heads], rows)
         lines += ["", *_protocols(section.columns)]
     if comparison.sections:
         lines += [
@@ -51,7 +51,7 @@ def markdown_table(comparison: Comparison) -> str:
         ]
     if comparison.left_out:
         rows = [list(map(markdown, pair)) for pair in comparison.left_out]
-        lines += ["", "## Left out", "", *_table(["folder", "why"], rows)]
+        lines += ["", "## Left out", "", *table_lines(["folder", "why"], rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -170,10 +170,6 @@ def _protocols(columns: list[Column]) -> list[str]:
         how = "; ".join(f"{markdown(plain(name))} {markdown(plain(value))}" for name, value in fields)
         lines.append(f"- {_head(column)}: {how}")
     return [*lines, "", "</details>"]
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows]]
 
 
 def _record(row: Configuration, column: Column, cell: Cell, at: str, section: int) -> list[Any]:

@@ -111,9 +111,7 @@ def read(path: Path, state: Mapping[str, keras.Variable] | None = None) -> dict[
     try:
         arrays = npz.read_all(path, check=check)
     except DataError as error:
-        raise SuiteError(
-            f"{path} is damaged ({str(error).removeprefix(f'{path} ').removeprefix(f'{path}: ')})"
-        ) from None
+        raise _damaged(path, error) from None
     _require_own_hash(path, arrays.pop(_ABOUT, None), arrays)
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -131,18 +129,10 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
         SuiteError: for a damaged or foreign file.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            found = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
-    except Exception as error:  # zip, NumPy and the operating system each raise their own on damage
-        raise SuiteError(f"{path} is damaged ({type(error).__name__}: {error})") from None
-    found.pop(_ABOUT, None)
-    return found
-
-
-def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(name) as member:
-        np.lib.format.read_magic(member)
-        return np.lib.format.read_array_header_1_0(member)[0]
+        found = npz.forms(path)
+    except DataError as error:
+        raise _damaged(path, error) from None
+    return {name: shape for name, (shape, _) in found.items() if name != _ABOUT}
 
 
 def num_parameters(path: Path) -> dict[str, int]:
@@ -162,6 +152,11 @@ def num_parameters(path: Path) -> dict[str, int]:
         for network in ("generator", "discriminator")
     }
     return {network: sum(math.prod(shape) for shape in moments) for network, moments in found.items() if moments}
+
+
+def _damaged(path: Path, error: DataError) -> SuiteError:
+    reason = str(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")
+    return SuiteError(f"{path} is damaged ({reason})")
 
 
 def _require_own_hash(path: Path, about: np.ndarray | None, arrays: Mapping[str, np.ndarray]) -> None:

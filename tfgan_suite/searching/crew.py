@@ -56,6 +56,8 @@ class Crew:
         self.enough = threading.Event()  # nothing further is begun
         self.error: BaseException | None = None
         self.objective = trials.OBJECTIVES[wanted.objective]
+        planned = design.plan(wanted.space, wanted.sampler, wanted.trials, wanted.seed)
+        self._suggested = wanted.trials + design.DEFAULTS - len(planned)  # trials whose points the sampler chooses
         self._asking = threading.Lock()
 
     def join(self) -> None:
@@ -137,9 +139,7 @@ class Crew:
         role, seed = attributes.get("role", design.EXPLOIT), attributes.get("seed", self.wanted.seed)
         for name, value in (("key", key), ("role", role), ("seed", seed)):
             trial.set_user_attr(name, value)
-        explored = len(design.plan(self.wanted.space, self.wanted.sampler, self.wanted.trials, self.wanted.seed))
-        allowed = self.wanted.trials + design.DEFAULTS - explored
-        if studies_on_disk.is_surplus(trial.study, trial.number, key, allowed):
+        if studies_on_disk.is_surplus(trial.study, trial.number, key, self._suggested):
             raise optuna.TrialPruned("others have it")
         point = design.suggest(self.wanted.space, trial)
         turn.close()

@@ -15,6 +15,7 @@ import numpy as np
 from data_tools import files
 from data_tools.errors import UsageError
 from tfgan_suite.reports.intervals import Interval
+from tfgan_suite.reports.plain_text import table_lines
 from tfgan_suite.searching import confirmation, design, effects, studies_on_disk, trials
 from tfgan_suite.searching.crew import complete_settings
 from tfgan_suite.searching.design import DEFAULT, EXPLORE
@@ -251,8 +252,8 @@ def _number(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in (head, *rows)]
+    return "\n".join(table_lines(escaped[0], escaped[1:]))
 
 
 def in_memory(wanted: Wanted, records: Sequence[dict[str, Any]]) -> optuna.Study:
