@@ -8,6 +8,7 @@ from models_zoo.augmentation import augment
 from models_zoo.inputs import checked_classes, images_and_labels, inputs_of
 from models_zoo.losses import LOSSES, named_loss
 from models_zoo.options import keyword_only
+from models_zoo.running_mean import RunningMean
 from models_zoo.state import named_state
 from models_zoo.updates import descend, mean_over_replicas, optimizer_for, unchanged
 
@@ -74,7 +75,7 @@ class GAN(keras.Model):
         self.ema_generator = averaging.averaged(generator)
         self.latent_dim = generator.inputs[0].shape[-1]
         self.step = self.add_weight(shape=(), initializer="zeros", dtype="int64", trainable=False, name="step")
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.logged}
+        self.trackers = {name: RunningMean(name=name) for name in self.logged}
         self.built = True
 
     @classmethod

@@ -28,7 +28,8 @@ ONE_STEP = textwrap.dedent(
     strategy = building.strategy_of(settings)
     assert strategy.num_replicas_in_sync == replicas
 
-    def noise(self, batch_size, latents_use, labels_use, index=0):  # the same for image i, wherever it is made
+    def noise(self, batch_size, latents_use, labels_use, index=0, real_labels=None):
+        # the same for image i, wherever it is made
         context = tf.distribute.get_replica_context()
         own = 8 // context.num_replicas_in_sync
         start = context.replica_id_in_sync_group * own
